@@ -1,0 +1,3 @@
+export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';
+export { CortexError } from './errors/cortex-error.js';
+export * from './checkpoint/checkpoint.js';
