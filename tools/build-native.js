@@ -1,0 +1,42 @@
+// Builds the native addons with node-gyp: `node tools/build-native.js [--prebuild]`.
+// Without a compiler it says what is missing and succeeds: cortex then computes on the reference backend.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { missingNativeTools, nodeHeaders, root, runTool } from './prepare.js';
+
+const packages = ['kernels-cpu'];
+
+/**
+ * Builds what changed. `built` says whether every addon now stands; `reason` why not. `prebuild` also writes
+ * `prebuilds/`, which a published package carries.
+ */
+export async function buildNative({ quiet = false, prebuild = false } = {}) {
+  const missing = missingNativeTools();
+  if (missing.length > 0) return { built: false, code: 0, reason: `missing: ${missing.join(', ')}` };
+  const headers = nodeHeaders();
+  for (const name of packages) {
+    const cwd = join(root, 'packages', name);
+    if (!existsSync(join(cwd, 'binding.gyp'))) return { built: false, code: 1, reason: `'${name}' has no binding.gyp` };
+    const env = headers ? { ...process.env, npm_config_nodedir: headers } : process.env;
+    const code = prebuild
+      ? await runTool('prebuildify', 'bin.js', ['--napi', '--strip', '--tag-libc'], { cwd, env, quiet })
+      : await runTool(
+          'node-gyp',
+          'bin/node-gyp.js',
+          ['configure', 'build', '--silent', '-j', '2', ...(headers ? ['--nodedir', headers] : [])],
+          { cwd, env, quiet },
+        );
+    if (code !== 0) return { built: false, code, reason: `the build of '${name}' failed` };
+  }
+  return { built: true, code: 0, reason: '' };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const result = await buildNative({ prebuild: process.argv.includes('--prebuild') });
+  if (!result.built) {
+    process.stderr.write(`Native kernels were not built: ${result.reason}\n`);
+    if (result.code === 0) process.stderr.write('cortex runs without them, slowly, on the reference backend\n');
+  }
+  process.exitCode = result.code;
+}

@@ -1,0 +1,96 @@
+// `npm test`: everything that can be checked on this machine, from a clean clone. Ends with "N passed, N failed".
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { buildNative } from './build-native.js';
+import { buildManifest, buildTypes, install, nodeProblem, root, run, runTool } from './prepare.js';
+
+const say = (line) => process.stdout.write(`${line}\n`);
+const results = [];
+const startedAt = Date.now();
+
+/** Runs one part and remembers how it went. `work` answers how many checks passed and failed, and a note. */
+async function part(name, work) {
+  const begun = Date.now();
+  say(`\n--- ${name}`);
+  const { passed, failed, note = '' } = await work();
+  const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+  results.push({ name, passed, failed, note, seconds });
+  return failed === 0;
+}
+
+const one = (ok, note = '') => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, note });
+const check = async (code, note = '') => one((await code) === 0, note);
+
+/** Runs a compiled check of tools/dist; one that was not built has failed. */
+const tool = async (file, args = []) => {
+  const path = join(root, 'tools/dist', file);
+  return existsSync(path)
+    ? check(run(process.execPath, [path, ...args]))
+    : one(false, `tools/dist/${file} was not built`);
+};
+
+/**
+ * Runs a program that speaks TAP: shows what failed with its diagnostics, counts `# pass` and `# fail`, and adds one failure
+ * when the program fails without having named any.
+ */
+function tap(args) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    let passed = 0;
+    let failed = 0;
+    let showing = false;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const count = /^# (pass|fail) (\d+)/.exec(line);
+      if (count?.[1] === 'pass') passed += Number(count[2]);
+      else if (count?.[1] === 'fail') failed += Number(count[2]);
+      if (/^ok\b/.test(line) || /^# /.test(line)) showing = false;
+      else if (/^not ok\b/.test(line)) showing = !/# (SKIP|TODO)/.test(line);
+      if (showing || (!/^(ok\b|# |TAP|1\.\.|---)/.test(line) && !/^\s/.test(line) && line !== '')) say(line);
+    });
+    child.on('close', (code) => {
+      const crashed = code !== 0 && failed === 0;
+      resolve({ passed, failed: failed + (crashed ? 1 : 0), note: crashed ? `ended with exit code ${code}` : '' });
+    });
+  });
+}
+
+function finish() {
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  say('');
+  for (const { name, passed: good, failed: bad, note, seconds } of results) {
+    const verdict = bad === 0 ? 'ok  ' : 'FAIL';
+    say(
+      `${verdict} ${name.padEnd(28)} ${String(good).padStart(5)} passed ${String(bad).padStart(3)} failed ${seconds.padStart(7)} s  ${note}`,
+    );
+  }
+  say(`\nin ${((Date.now() - startedAt) / 1000).toFixed(0)} s`);
+  say(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 ? 0 : 1);
+}
+
+const problem = nodeProblem();
+if (problem) {
+  process.stderr.write(`${problem}\n`);
+  process.exit(69);
+}
+if (!(await part('install', () => check(install(say))))) finish();
+await part('types', () => check(buildTypes()));
+await part('native kernels', async () => {
+  const native = await buildNative({ quiet: true });
+  return one(native.built, native.reason);
+});
+await part('command manifest', () => check(buildManifest()));
+await part('lint', () => check(runTool('@biomejs/biome', 'bin/biome', ['check', '--error-on-warnings'])));
+await part('import arrows', () => tool('check-imports.js'));
+await part('documents', () => tool('check-docs.js'));
+await part('unit and end-to-end tests', () =>
+  tap([join(root, 'node_modules/ava/entrypoints/cli.mjs'), '--tap', '--concurrency', '2']),
+);
+await part('packages', async () => {
+  const script = join(root, 'tools/dist/packaging.js');
+  return existsSync(script) ? tap([script]) : one(false, 'tools/dist/packaging.js was not built');
+});
+finish();
