@@ -120,6 +120,81 @@ export const catalogue = {
     type: 'api_error',
     message: (d) => `Cannot allocate ${d.what}: it needs ${d.wantBytes} bytes; ${d.haveBytes} are available`,
   }),
+  model_id_invalid: row<{ model: string; reason: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot use model id '${d.model}': ${d.reason}; a name or 'org/name' below a models folder is wanted`,
+  }),
+  model_loading: row<{ model: string }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    message: (d) => `Cannot serve model '${d.model}': it is still loading; try again shortly`,
+  }),
+  model_failed: row<{ model: string; reason: string }>({
+    status: 503,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot serve model '${d.model}': ${d.reason}`,
+    suggestion: (d) => `Unload and load it again: POST /models/unload, then /models/load with model_id '${d.model}'`,
+  }),
+  model_spec_conflict: row<{ model: string; have: string; want: string }>({
+    status: 409,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot load model '${d.model}' with ${d.want}: it is loaded with ${d.have}; unload it first`,
+  }),
+  context_length_exceeded: row<{ prompt_len: number; max: number }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    // OpenAI's own phrase: clients compact their history when they read it.
+    message: (d) =>
+      `Cannot accept prompt: This model's maximum context length is ${d.max} tokens. However, your messages resulted in ${d.prompt_len} tokens; shorten the messages`,
+  }),
+  unsupported_parameter: row<{ parameter: string; value: string; supported: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot honour parameter '${d.parameter}': ${d.value} is not supported; ${d.supported}`,
+  }),
+  vision_unsupported: row<{ model_id: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read images: model '${d.model_id}' takes text only; send text parts`,
+  }),
+  template_render_failed: row<{ reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot render chat template: ${d.reason}`,
+  }),
+  engine_queue_full: row<{ model: string; waiting: number }>({
+    status: 503,
+    exit: 75,
+    type: 'rate_limit_error',
+    message: (d) => `Cannot queue request: ${d.waiting} requests already wait for model '${d.model}'; try again shortly`,
+  }),
+  logits_unhealthy: row<{ model: string }>({
+    status: 500,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot choose a token: model '${d.model}' produced a NaN or an infinity`,
+  }),
+  device_failed: row<{ model: string; reason: string }>({
+    status: 500,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot continue generation: the device of model '${d.model}' failed: ${d.reason}`,
+  }),
+  request_cancelled: row<{ reason: string }>({
+    status: 499,
+    exit: 75,
+    type: 'api_error',
+    message: (d) => `Cannot finish: it was cancelled: ${d.reason}`,
+  }),
   disposed: row<{ what: string }>({
     status: 503,
     exit: 70,

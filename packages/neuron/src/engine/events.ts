@@ -1,0 +1,45 @@
+/** Everything that a generation tells its reader, in the order it happens. Deltas are never empty. */
+export type GenerationEvent =
+  | { readonly type: 'prefill-end'; readonly choice: number; readonly cachedTokens: number }
+  | { readonly type: 'text-delta'; readonly choice: number; readonly text: string; readonly logprobs: readonly TokenLogprob[] }
+  | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string }
+  | { readonly type: 'tool-call'; readonly choice: number; readonly call: ToolCall }
+  | {
+      readonly type: 'choice-end';
+      readonly choice: number;
+      readonly reason: FinishReason;
+      /** Log-probabilities of tokens whose text was not shown in a delta of its own. */
+      readonly logprobs: readonly TokenLogprob[];
+    }
+  | { readonly type: 'generation-end'; readonly usage: Usage; readonly timing: Timing };
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
+
+export interface ToolCall {
+  /** Position among the calls of its choice. */
+  readonly index: number;
+  readonly name: string;
+  /** Complete JSON text. */
+  readonly arguments: string;
+}
+
+export interface TokenLogprob {
+  readonly token: number;
+  readonly logprob: number;
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly reasoningTokens: number;
+}
+
+export interface Timing {
+  readonly queueMs: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  /** Prompt tokens that were computed, not found. */
+  readonly prefillTokens: number;
+}
