@@ -6,7 +6,7 @@ export interface StopResult {
 
 /**
  * Finds stop strings in streamed text. Text that may still grow into a stop string is held back, so no part of one is ever
- * emitted. The earliest match wins; of matches that start together, the first in the list.
+ * emitted. The earliest match wins; of matches that start together, the shortest: it is complete first.
  */
 export class StopMatcher {
   readonly #stops: readonly string[];
@@ -53,7 +53,8 @@ export class StopMatcher {
     let best: { at: number; stop: string } | null = null;
     for (const stop of this.#stops) {
       const at = text.indexOf(stop);
-      if (at >= 0 && (best === null || at < best.at)) best = { at, stop };
+      if (at < 0) continue;
+      if (best === null || at < best.at || (at === best.at && stop.length < best.stop.length)) best = { at, stop };
     }
     return best;
   }
