@@ -20,6 +20,16 @@ export interface ErrorRow<Details> {
   readonly type: ErrorType;
   readonly message: (details: Details) => string;
   readonly suggestion?: (details: Details) => string | undefined;
+  /** `code` on the wire, where clients expect a well-known one; the row's own name otherwise. */
+  readonly wireCode?: string;
+  /** `param` on the wire: the request field at fault. */
+  readonly param?: (details: Details) => string | undefined;
+  /** Seconds after which a retry is worth while; absent for an error that a retry cannot cure. */
+  readonly retryAfterSeconds?: (details: Details) => number | undefined;
+  /** Further keys inside `error` on the wire, for programs. */
+  readonly wire?: (details: Details) => Readonly<Record<string, unknown>>;
+  /** Further response headers, lower case. */
+  readonly headers?: (details: Details) => Readonly<Record<string, string>>;
 }
 
 const row = <Details>(spec: ErrorRow<Details>): ErrorRow<Details> => spec;
@@ -37,6 +47,8 @@ export const catalogue = {
     exit: 66,
     type: 'invalid_request_error',
     message: (d) => `Cannot find model '${d.model}'`,
+    param: () => 'model',
+    wire: (d) => ({ model_id: d.model }),
     suggestion: (d) => (d.available?.length ? `Available models: ${d.available.join(', ')}` : undefined),
   }),
   checkpoint_invalid: row<{ file: string; reason: string }>({
@@ -55,7 +67,8 @@ export const catalogue = {
     status: 422,
     exit: 69,
     type: 'invalid_request_error',
-    message: (d) => `Cannot load architecture '${d.name}': installed plugins serve ${d.known.map((k) => `'${k}'`).join(', ') || 'none'}`,
+    message: (d) =>
+      `Cannot load architecture '${d.name}': installed plugins serve ${d.known.map((k) => `'${k}'`).join(', ') || 'none'}`,
     suggestion: (d) => (d.plugin ? `Run: cortex plugins install ${d.plugin}` : undefined),
   }),
   architecture_contract: row<{ name: string; reason: string }>({
@@ -114,6 +127,223 @@ export const catalogue = {
     type: 'api_error',
     message: (d) => `Cannot use backend '${d.backend}': ${d.reason}`,
   }),
+  checkpoint_missing: row<{ path: string; reason: string }>({
+    status: 404,
+    exit: 66,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot open checkpoint '${d.path}': ${d.reason}`,
+  }),
+  config_missing: row<{ file: string; reason: string }>({
+    status: 500,
+    exit: 66,
+    type: 'api_error',
+    message: (d) => `Cannot read config '${d.file}': ${d.reason}`,
+  }),
+  config_invalid: row<{ where: string; line?: number; column?: number; reason: string; nearest?: string }>({
+    status: 500,
+    exit: 2,
+    type: 'api_error',
+    message: (d) => {
+      const line = d.line === undefined ? '' : `, line ${d.line}`;
+      const column = d.column === undefined ? '' : `, column ${d.column}`;
+      return `Cannot use config '${d.where}'${line}${column}: ${d.reason}`;
+    },
+    suggestion: (d) => (d.nearest ? `Did you mean '${d.nearest}'?` : undefined),
+  }),
+  port_in_use: row<{ address: string; setting: string }>({
+    status: 500,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot listen on '${d.address}': the port is in use`,
+    suggestion: (d) => `Stop the process that holds the port, or set '${d.setting}' to another address`,
+  }),
+  listen_failed: row<{ address: string; setting: string; reason: string }>({
+    status: 500,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot listen on '${d.address}': ${d.reason}`,
+    suggestion: (d) => `Set '${d.setting}' to an address of this host`,
+  }),
+  malformed_json: row<{ reason: string }>({
+    status: 400,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot parse request body: ${d.reason}; JSON in UTF-8 is wanted`,
+  }),
+  invalid_request_body: row<{ param?: string; reason: string }>({
+    status: 400,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot use ${d.param ? `field '${d.param}'` : 'request body'}: ${d.reason}`,
+    param: (d) => d.param,
+  }),
+  missing_model_field: row<Record<string, never>>({
+    status: 400,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: () => `Cannot route request: field 'model' is absent; the id of a model is wanted, as a string`,
+    param: () => 'model',
+  }),
+  unsupported_media_type: row<{ mediaType: string; wanted: string }>({
+    status: 415,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read a body of type '${d.mediaType}': '${d.wanted}' is wanted`,
+  }),
+  unsupported_encoding: row<{ encoding: string }>({
+    status: 415,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read a body in encoding '${d.encoding}': an uncompressed body is wanted`,
+  }),
+  body_too_large: row<{ limitBytes: number }>({
+    status: 413,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot accept request body: it is larger than the limit of ${d.limitBytes} bytes`,
+    wire: (d) => ({ limit_bytes: d.limitBytes }),
+  }),
+  headers_too_large: row<{ limitBytes: number }>({
+    status: 431,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot accept request headers: they are larger than the limit of ${d.limitBytes} bytes`,
+  }),
+  malformed_http: row<{ reason: string }>({
+    status: 400,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot parse HTTP request: ${d.reason}`,
+  }),
+  request_timeout: row<{ what: string; timeoutMs: number }>({
+    status: 408,
+    exit: 75,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot wait longer for ${d.what}: it took over ${d.timeoutMs} ms`,
+  }),
+  route_not_found: row<{ method: string; path: string }>({
+    status: 404,
+    exit: 66,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot find route '${d.method} ${d.path}'`,
+  }),
+  method_not_allowed: row<{ method: string; path: string; allowed: readonly string[] }>({
+    status: 405,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot use method '${d.method}' on '${d.path}': ${d.allowed.join(', ')} is wanted`,
+    headers: (d) => ({ allow: d.allowed.join(', ') }),
+  }),
+  invalid_api_key: row<{ reason: string }>({
+    status: 401,
+    exit: 2,
+    type: 'authentication_error',
+    message: (d) => `Cannot authenticate request: ${d.reason}`,
+  }),
+  wrong_modality: row<{ model: string; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot serve request with model '${d.model}': ${d.reason}`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** One caller asks too often. */
+  rate_limit_exceeded: row<{ reason: string; retryAfterSeconds: number }>({
+    status: 429,
+    exit: 75,
+    type: 'rate_limit_error',
+    message: (d) => `Cannot accept request now: ${d.reason}`,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+  }),
+  /** The request alone needs more memory than the model's whole budget. */
+  prompt_too_long_for_memory: row<{ requiredBytes: number; budgetBytes: number }>({
+    status: 413,
+    exit: 65,
+    type: 'invalid_request_error',
+    wireCode: 'prompt_too_long_for_vram',
+    message: (d) =>
+      `Cannot accept prompt: its key-value cache needs ${d.requiredBytes} bytes; the budget of the model is ${d.budgetBytes}`,
+    wire: (d) => ({
+      required_mb: Math.ceil(d.requiredBytes / 2 ** 20),
+      budget_mb: Math.floor(d.budgetBytes / 2 ** 20),
+    }),
+  }),
+  insufficient_memory: row<{ requiredBytes: number; freeBytes: number }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    wireCode: 'insufficient_vram',
+    message: (d) => `Cannot accept request now: it needs ${d.requiredBytes} bytes of memory; ${d.freeBytes} are free`,
+    retryAfterSeconds: () => 5,
+    wire: (d) => ({ required_mb: Math.ceil(d.requiredBytes / 2 ** 20), free_mb: Math.floor(d.freeBytes / 2 ** 20) }),
+  }),
+  /** The model is known, but not ready to answer. */
+  model_not_ready: row<{ model: string; status: string; retryAfterSeconds: number }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    message: (d) => `Cannot use model '${d.model}' now: its status is '${d.status}'; 'loaded' is wanted`,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+    wire: (d) => ({ model_id: d.model, model_status: d.status }),
+  }),
+  model_not_loaded: row<{ model: string; nodes: readonly string[] }>({
+    status: 503,
+    exit: 69,
+    type: 'api_error',
+    message: (d) =>
+      `Cannot use model '${d.model}': it is present but not loaded on ${d.nodes.map((n) => `'${n}'`).join(', ') || 'any node'}`,
+    suggestion: () => `Load it with POST /models/load on the neuron, or list it under 'default_models' in neuron.toml`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  model_in_use: row<{ model: string; inFlight: number }>({
+    status: 409,
+    exit: 75,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot unload model '${d.model}': ${d.inFlight} requests use it`,
+    retryAfterSeconds: () => 5,
+  }),
+  no_healthy_node: row<{ nodes: number }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    wireCode: 'service_unavailable',
+    message: (d) =>
+      d.nodes === 0
+        ? 'Cannot route request: no neuron is configured; at least one is wanted'
+        : `Cannot route request: none of ${d.nodes} neurons answers; at least one is wanted`,
+    suggestion: (d) =>
+      d.nodes === 0 ? `Add a [[neurons]] entry to cortex.toml` : `Start a neuron, or check 'neurons' in cortex.toml`,
+    retryAfterSeconds: () => 5,
+  }),
+  shutting_down: row<Record<string, never>>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    message: () => 'Cannot accept request: this process is shutting down',
+    retryAfterSeconds: () => 15,
+  }),
+  upstream_unreachable: row<{ node: string }>({
+    status: 502,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot reach neuron '${d.node}': the connection failed before it answered`,
+    suggestion: () => 'The log of the gateway has the cause',
+    wire: (d) => ({ node: d.node }),
+  }),
+  upstream_failed: row<{ node: string; reason: string }>({
+    status: 502,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot use the answer of neuron '${d.node}': ${d.reason}`,
+    wire: (d) => ({ node: d.node }),
+  }),
+  stream_interrupted: row<{ node: string; reason: string }>({
+    status: 502,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot finish the stream from neuron '${d.node}': ${d.reason}; the answer above is incomplete`,
+    wire: (d) => ({ node: d.node }),
+  }),
   out_of_memory: row<{ what: string; wantBytes: number; haveBytes: number }>({
     status: 503,
     exit: 69,
@@ -124,13 +354,16 @@ export const catalogue = {
     status: 400,
     exit: 2,
     type: 'invalid_request_error',
-    message: (d) => `Cannot use model id '${d.model}': ${d.reason}; a name or 'org/name' below a models folder is wanted`,
+    message: (d) =>
+      `Cannot use model id '${d.model}': ${d.reason}; a name or 'org/name' below a models folder is wanted`,
   }),
   model_loading: row<{ model: string }>({
     status: 503,
     exit: 75,
     type: 'api_error',
     message: (d) => `Cannot serve model '${d.model}': it is still loading; try again shortly`,
+    retryAfterSeconds: () => 2,
+    wire: (d) => ({ model_id: d.model }),
   }),
   model_failed: row<{ model: string; reason: string }>({
     status: 503,
@@ -152,18 +385,22 @@ export const catalogue = {
     // OpenAI's own phrase: clients compact their history when they read it.
     message: (d) =>
       `Cannot accept prompt: This model's maximum context length is ${d.max} tokens. However, your messages resulted in ${d.prompt_len} tokens; shorten the messages`,
+    param: () => 'messages',
+    wire: (d) => ({ prompt_len: d.prompt_len, max: d.max }),
   }),
   unsupported_parameter: row<{ parameter: string; value: string; supported: string }>({
     status: 400,
     exit: 2,
     type: 'invalid_request_error',
     message: (d) => `Cannot honour parameter '${d.parameter}': ${d.value} is not supported; ${d.supported}`,
+    param: (d) => d.parameter,
   }),
   vision_unsupported: row<{ model_id: string }>({
     status: 400,
     exit: 2,
     type: 'invalid_request_error',
     message: (d) => `Cannot read images: model '${d.model_id}' takes text only; send text parts`,
+    wire: (d) => ({ model_id: d.model_id }),
   }),
   template_render_failed: row<{ reason: string }>({
     status: 422,
@@ -175,7 +412,11 @@ export const catalogue = {
     status: 503,
     exit: 75,
     type: 'rate_limit_error',
-    message: (d) => `Cannot queue request: ${d.waiting} requests already wait for model '${d.model}'; try again shortly`,
+    message: (d) =>
+      `Cannot queue request: ${d.waiting} requests already wait for model '${d.model}'; try again shortly`,
+    wireCode: 'rate_limit_exceeded',
+    retryAfterSeconds: () => 2,
+    wire: (d) => ({ model_id: d.model }),
   }),
   logits_unhealthy: row<{ model: string }>({
     status: 500,
@@ -204,6 +445,7 @@ export const catalogue = {
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;
-export type ErrorDetails<Code extends ErrorCode> = (typeof catalogue)[Code] extends ErrorRow<infer Details> ? Details : never;
+export type ErrorDetails<Code extends ErrorCode> =
+  (typeof catalogue)[Code] extends ErrorRow<infer Details> ? Details : never;
 
 export const errorRow = (code: ErrorCode): ErrorRow<never> => catalogue[code] as unknown as ErrorRow<never>;
