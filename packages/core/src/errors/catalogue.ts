@@ -103,6 +103,31 @@ export const catalogue = {
     type: 'invalid_request_error',
     message: (d) => `Cannot load tensor '${d.tensor}': format '${d.format}'; supported are ${d.supported.join(', ')}`,
   }),
+  tokenizer_invalid: row<{ file: string; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read tokenizer '${d.file}': ${d.reason}`,
+  }),
+  tokenizer_unsupported: row<{ file: string; part: string; value: string; supported: readonly string[] }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot use tokenizer '${d.file}': ${d.part} is '${d.value}'; supported are ${d.supported.join(', ')}`,
+  }),
+  template_invalid: row<{ source: string; line: number; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read chat template '${d.source}' at line ${d.line}: ${d.reason}`,
+  }),
+  template_render_failed: row<{ source: string; line: number; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot render chat template '${d.source}' at line ${d.line}: ${d.reason}`,
+  }),
   cannot_shard: row<{ slot: string; ranks: number; have: string; want: string }>({
     status: 422,
     exit: 65,
