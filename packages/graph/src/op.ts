@@ -102,11 +102,11 @@ export interface Matrix {
   readonly width: number;
 }
 
-/** One decoded segment of a weight, row-major. */
+/** One decoded segment of a weight, row-major. Float32 holds every format exactly. */
 export interface ReferenceTensor {
   readonly rows: number;
   readonly cols: number;
-  readonly data: Float64Array;
+  readonly data: Float32Array;
 }
 
 /** Cache of one attention layer on one rank. */
