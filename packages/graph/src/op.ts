@@ -1,5 +1,6 @@
 import type { KvFormat } from './backend.js';
 import type { OpName } from './opcodes.js';
+import type { KvLayer } from './program.js';
 import type { StepLayout } from './step.js';
 import type { Attributes, RowSymbol, Weight } from './value.js';
 
@@ -11,6 +12,8 @@ import type { Attributes, RowSymbol, Weight } from './value.js';
  */
 export interface OpDefinition {
   readonly name: OpName;
+  /** What it keeps between steps outside the arena, or reads of it, of the layer in its attribute `layer`. */
+  readonly state?: OpState;
   /** Outputs in the dimensions of its inputs and weights, whole or one rank's; throws `graph_invalid` when they do not fit. */
   shape(node: ShapeContext): readonly Shape[];
   /** How the outputs are divided, given how the inputs and weights are. */
@@ -20,6 +23,16 @@ export interface OpDefinition {
   cost(node: CostContext): Cost;
   /** What the op means, in float64: writes the outputs. */
   reference(context: ReferenceContext): void;
+}
+
+/** A sequence's state of one layer, as an op touches it: two ops conflict when one of them writes the same kind and layer. */
+export interface OpState {
+  readonly kind: 'kv' | 'conv' | 'delta';
+  readonly access: 'reads' | 'writes' | 'updates';
+  /** The cache one layer needs (kv; on the op that writes it). */
+  kvLayer?(node: ShapeContext): KvLayer;
+  /** Float32 elements one sequence needs in one layer (conv, delta). */
+  elements?(node: ShapeContext): number;
 }
 
 /** One value's form: rows are known at run time, columns by segment. */

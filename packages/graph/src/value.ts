@@ -18,6 +18,8 @@ export interface Value {
   /** The node that makes it, and which of its outputs it is. */
   readonly node: Node;
   readonly output: number;
+  /** It is one segment of another value, never a copy: the same rows, a share of the columns. */
+  readonly view?: { readonly of: Value; readonly index: number };
 }
 
 /** Columns of a value: the sum of its segments. */
@@ -27,12 +29,14 @@ export const widthOf = (value: Pick<Value, 'segments'>): number => value.segment
 export interface Weight {
   /** Slot of the table with its layer, such as `layers.3.qkv`. */
   readonly slot: string;
-  /** One packed tensor per segment; their rows are concatenated. */
+  /** A matrix is one packed tensor per segment; a vector is one tensor that holds the rows of all segments in order. */
   readonly segments: readonly WeightSegment[];
   /** Input width; null for a vector. */
   readonly cols: number | null;
   /** What a rank holds of it: everything, a share of its rows, or a share of its columns. */
   readonly cut: { readonly axis: 'rows' | 'cols'; readonly name: string } | null;
+  /** Rank 0 holds it and the others hold zeros: it may be added to a partial sum. */
+  readonly once?: boolean;
 }
 
 export interface WeightSegment {

@@ -57,7 +57,12 @@ export interface WeightRow {
   readonly segments: readonly Segment[];
   /** Input width; null for a vector. */
   readonly cols: number | null;
-  readonly cut: { readonly axis: 'rows' | 'cols'; readonly cut: Cut } | null;
+  readonly cut: {
+    readonly axis: 'rows' | 'cols';
+    readonly cut: Cut;
+    /** Columns are this many equal groups and the cut divides each (value heads tiled over key heads). */
+    readonly outer?: number;
+  } | null;
   /** A bias of a row-parallel projection: rank 0 holds it, the others hold zeros, so the sum carries it once. */
   readonly once?: boolean;
   /** Slot whose tensors serve when this row's are absent from the checkpoint. */
@@ -86,10 +91,17 @@ export interface ReadRange {
   readonly offset: number;
   readonly rowBytes: number;
   readonly strideBytes: number;
+  /** Where in the rank's row these bytes go; 0 unless its columns come in groups. */
+  readonly rowByte: number;
 }
 
 /** How one tensor of a rank's program is filled. */
 export type Fill =
   | { readonly kind: 'read'; readonly ranges: readonly ReadRange[]; readonly map?: (value: number) => number }
-  | { readonly kind: 'constant'; readonly values: () => Float32Array }
+  | {
+      readonly kind: 'constant';
+      /** Read first, as a vector in float32, when the checkpoint has it: the argument of `values`. */
+      readonly factors: readonly ReadRange[] | null;
+      readonly values: (factors: Float32Array | null) => Float32Array;
+    }
   | { readonly kind: 'zeros' };
