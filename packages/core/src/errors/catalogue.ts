@@ -146,6 +146,24 @@ export const catalogue = {
     type: 'api_error',
     message: (d) => `Cannot accept program at instruction ${d.instruction}: ${d.reason}`,
   }),
+  weight_bytes: row<{ format: string; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot convert weights of format '${d.format}': ${d.reason}`,
+  }),
+  upload_invalid: row<{ tensor: string; reason: string }>({
+    status: 500,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot upload weight '${d.tensor}': ${d.reason}`,
+  }),
+  step_invalid: row<{ field: string; reason: string }>({
+    status: 500,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot run step: '${d.field}' ${d.reason}`,
+  }),
   backend_unavailable: row<{ backend: string; reason: string }>({
     status: 503,
     exit: 69,
