@@ -128,17 +128,24 @@ export const catalogue = {
     type: 'invalid_request_error',
     message: (d) => `Cannot render chat template '${d.source}' at line ${d.line}: ${d.reason}`,
   }),
-  cannot_shard: row<{ slot: string; ranks: number; have: string; want: string }>({
+  cannot_shard: row<{ slot: string; ranks: number; have: string; want: string; works?: readonly number[] }>({
     status: 422,
     exit: 65,
     type: 'invalid_request_error',
     message: (d) => `Cannot shard '${d.slot}' over ${d.ranks} ranks: ${d.have}; ${d.want}`,
+    suggestion: (d) => (d.works?.length ? `Use ${d.works.map((ranks) => `--tp ${ranks}`).join(' or ')}` : undefined),
   }),
   graph_invalid: row<{ node: string; reason: string }>({
     status: 500,
     exit: 70,
     type: 'api_error',
     message: (d) => `Cannot compile graph at '${d.node}': ${d.reason}`,
+  }),
+  op_unsupported: row<{ node: string; op: string; backend: string }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot run '${d.node}' on backend '${d.backend}': it has no op '${d.op}'; choose a backend that has it`,
   }),
   program_invalid: row<{ instruction: number; reason: string }>({
     status: 500,
