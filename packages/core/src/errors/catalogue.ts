@@ -200,6 +200,19 @@ export const catalogue = {
     },
     suggestion: (d) => (d.nearest ? `Did you mean '${d.nearest}'?` : undefined),
   }),
+  flag_invalid: row<{ flag: string; value: string; want: string }>({
+    status: 500,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot use ${d.flag} '${d.value}': ${d.want} is wanted`,
+  }),
+  endpoint_unreachable: row<{ what: string; url: string; reason: string }>({
+    status: 502,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot reach ${d.what} at '${d.url}': ${d.reason}`,
+    suggestion: (d) => (d.what === 'the gateway' ? 'Start one with: cortex up' : undefined),
+  }),
   port_in_use: row<{ address: string; setting: string }>({
     status: 500,
     exit: 69,
