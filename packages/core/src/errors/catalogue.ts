@@ -145,7 +145,8 @@ export const catalogue = {
     status: 422,
     exit: 69,
     type: 'invalid_request_error',
-    message: (d) => `Cannot run '${d.node}' on backend '${d.backend}': it has no op '${d.op}'; choose a backend that has it`,
+    message: (d) =>
+      `Cannot run '${d.node}' on backend '${d.backend}': it has no op '${d.op}'; choose a backend that has it`,
   }),
   program_invalid: row<{ instruction: number; reason: string }>({
     status: 500,
@@ -464,12 +465,6 @@ export const catalogue = {
     type: 'invalid_request_error',
     message: (d) => `Cannot read images: model '${d.model_id}' takes text only; send text parts`,
     wire: (d) => ({ model_id: d.model_id }),
-  }),
-  template_render_failed: row<{ reason: string }>({
-    status: 422,
-    exit: 65,
-    type: 'invalid_request_error',
-    message: (d) => `Cannot render chat template: ${d.reason}`,
   }),
   engine_queue_full: row<{ model: string; waiting: number }>({
     status: 503,

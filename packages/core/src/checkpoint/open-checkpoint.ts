@@ -1,0 +1,196 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CortexError } from '../errors/cortex-error.js';
+import { fileReason, withFile } from './byte-source.js';
+import type { Checkpoint, TensorEntry } from './checkpoint.js';
+import { type GgufHeader, parseGgufHeader } from './gguf.js';
+import { quoted, refuse, utf8 } from './header-checks.js';
+import { findJsonKeyProblem } from './json-keys.js';
+import { readSafetensorsHeader } from './safetensors.js';
+
+const indexName = 'model.safetensors.index.json';
+const longestJsonBytes = 64_000_000;
+const deepestJson = 64;
+const mostShards = 10_000;
+
+/** `name-00002-of-00005.gguf`, in parts. */
+const shardPattern = /^(?<stem>.+)-(?<number>\d{5})-of-(?<count>\d{5})(?<extension>\.gguf|\.safetensors)$/;
+
+/** Companion of a model, never a model: the vision tower in a file of its own. */
+const isCompanion = (name: string): boolean => /^mmproj[-.]/i.test(name) || /[-.]mmproj[-.]/i.test(name);
+
+const readJson = async (file: string): Promise<unknown> => {
+  const bytes = await withFile(file, (source) => {
+    if (source.size > longestJsonBytes)
+      refuse(file, `it has ${source.size} bytes; at most ${longestJsonBytes} are accepted`);
+    return source.read(0, source.size);
+  });
+  const text = utf8(bytes, file, 'it');
+  const problem = findJsonKeyProblem(text, deepestJson);
+  if (problem?.kind === 'deep') refuse(file, `it is nested ${problem.depth} deep; at most ${deepestJson} is wanted`);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return refuse(file, `it is not JSON: ${(error as Error).message}`, error);
+  }
+};
+
+/** Names of all parts of a split file, given one of them. */
+const shardNames = (name: string, present: ReadonlySet<string>, folder: string): string[] => {
+  const parts = shardPattern.exec(name)?.groups;
+  if (!parts) return [name];
+  const count = Number(parts['count']);
+  if (count < 1 || count > mostShards)
+    return refuse(join(folder, name), `its name says ${count} parts; 1 to ${mostShards} are accepted`);
+  const names: string[] = [];
+  for (let number = 1; number <= count; number++) {
+    const shard = `${parts['stem']}-${String(number).padStart(5, '0')}-of-${parts['count']}${parts['extension']}`;
+    if (!present.has(shard)) refuse(join(folder, shard), `it is absent; all ${count} parts are wanted`);
+    names.push(shard);
+  }
+  return names;
+};
+
+/** File of every tensor, from the index of a sharded checkpoint; a name that leaves the folder is refused. */
+const readIndex = async (file: string): Promise<ReadonlyMap<string, string>> => {
+  const index = await readJson(file);
+  const map = (index as { weight_map?: unknown } | null)?.weight_map;
+  if (typeof map !== 'object' || map === null || Array.isArray(map))
+    return refuse(file, "it has no object 'weight_map'");
+  const fileOf = new Map<string, string>();
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (
+      typeof shard !== 'string' ||
+      shard === '' ||
+      shard !== basename(shard) ||
+      /[\\\0]/.test(shard) ||
+      shard.startsWith('..')
+    ) {
+      return refuse(
+        file,
+        `tensor ${quoted(tensor)} is in ${quoted(String(shard))}; the name of a file in the same folder is wanted`,
+      );
+    }
+    fileOf.set(tensor, shard);
+  }
+  return fileOf;
+};
+
+const joinTensors = (headers: readonly { tensors: ReadonlyMap<string, TensorEntry> }[]): Map<string, TensorEntry> => {
+  const joined = new Map<string, TensorEntry>();
+  for (const { tensors } of headers) {
+    for (const [name, entry] of tensors) {
+      const other = joined.get(name);
+      if (other) refuse(entry.file, `tensor ${quoted(name)} is also in '${other.file}'`);
+      joined.set(name, entry);
+    }
+  }
+  return joined;
+};
+
+/** Headers one after another: they are small, and a wide model has more shards than file handles. */
+const readHeaders = async <Header>(
+  files: readonly string[],
+  read: (source: Parameters<typeof parseGgufHeader>[0]) => Promise<Header>,
+): Promise<Header[]> => {
+  const headers: Header[] = [];
+  for (const file of files) headers.push(await withFile(file, read));
+  return headers;
+};
+
+const checkAgainstIndex = (
+  index: string,
+  fileOf: ReadonlyMap<string, string>,
+  tensors: ReadonlyMap<string, TensorEntry>,
+): void => {
+  for (const [name, shard] of fileOf) {
+    const entry = tensors.get(name);
+    if (!entry || basename(entry.file) !== shard)
+      refuse(index, `tensor ${quoted(name)} is not in '${shard}', where the index has it`);
+  }
+  for (const entry of tensors.values()) {
+    if (!fileOf.has(entry.name)) refuse(entry.file, `tensor ${quoted(entry.name)} is not in the index`);
+  }
+};
+
+const openSafetensors = async (folder: string, names: ReadonlySet<string>): Promise<Checkpoint> => {
+  const config = await readJson(join(folder, 'config.json'));
+  const shared = { kind: 'safetensors', path: folder, config, metadata: new Map() } as const;
+  if (!names.has('model.safetensors') && names.has(indexName)) {
+    const index = join(folder, indexName);
+    const fileOf = await readIndex(index);
+    const files = [...new Set(fileOf.values())].sort().map((name) => join(folder, name));
+    const tensors = joinTensors(await readHeaders(files, readSafetensorsHeader));
+    checkAgainstIndex(index, fileOf, tensors);
+    return { ...shared, tensors };
+  }
+  const candidates = [...names].filter((name) => name.endsWith('.safetensors')).sort();
+  const first = names.has('model.safetensors') ? 'model.safetensors' : (candidates[0] as string);
+  const chosen = shardNames(first, names, folder);
+  if (first !== 'model.safetensors' && candidates.length > chosen.length) {
+    return refuse(
+      folder,
+      `it has ${candidates.length} safetensors files (${candidates.slice(0, 3).join(', ')}) and no '${indexName}'`,
+    );
+  }
+  const files = chosen.map((name) => join(folder, name));
+  return { ...shared, tensors: joinTensors(await readHeaders(files, readSafetensorsHeader)) };
+};
+
+const checkSplit = (headers: readonly GgufHeader[], files: readonly string[], total: number): void => {
+  headers.forEach(({ metadata }, index) => {
+    const file = files[index] as string;
+    const count = metadata.get('split.count') ?? 1;
+    const number = metadata.get('split.no') ?? 0;
+    if (count !== files.length) {
+      refuse(file, `'split.count' is ${count}; the name of the file says ${files.length}`);
+    }
+    if (number !== index) refuse(file, `'split.no' is ${number}; the name of the file says ${index}`);
+  });
+  const wanted = headers[0]?.metadata.get('split.tensors.count');
+  if (wanted !== undefined && wanted !== total)
+    refuse(files[0] as string, `'split.tensors.count' is ${wanted}; ${total} tensors are there`);
+};
+
+const openGguf = async (folder: string, name: string, names: ReadonlySet<string>): Promise<Checkpoint> => {
+  const files = shardNames(name, names, folder).map((shard) => join(folder, shard));
+  const headers = await readHeaders(files, parseGgufHeader);
+  const tensors = joinTensors(headers);
+  if (files.length > 1 || headers[0]?.metadata.has('split.count')) checkSplit(headers, files, tensors.size);
+  return { kind: 'gguf', path: files[0] as string, tensors, config: null, metadata: headers[0]?.metadata ?? new Map() };
+};
+
+const openFolder = async (folder: string): Promise<Checkpoint> => {
+  const names = new Set(await readdir(folder));
+  if (names.has(indexName) || [...names].some((name) => name.endsWith('.safetensors')))
+    return openSafetensors(folder, names);
+  const models = [...names].filter((name) => name.endsWith('.gguf') && !isCompanion(name)).sort();
+  const first = models[0];
+  if (first === undefined) {
+    throw new CortexError('checkpoint_missing', { path: folder, reason: 'it has no .safetensors and no .gguf file' });
+  }
+  if (models.length > shardNames(first, names, folder).length) {
+    return refuse(
+      folder,
+      `it has ${models.length} models (${models.slice(0, 3).join(', ')}); the path of one .gguf file is wanted`,
+    );
+  }
+  return openGguf(folder, first, names);
+};
+
+/**
+ * Opens a model by its headers: a folder with safetensors, a folder with one GGUF model, or a .gguf file.
+ *
+ * @example
+ * const checkpoint = await openCheckpoint('/models/Qwen3-8B');
+ */
+export const openCheckpoint = async (path: string): Promise<Checkpoint> => {
+  const absolute = resolve(path);
+  const stats = await stat(absolute).catch((error: unknown) => {
+    throw new CortexError('checkpoint_missing', { path: absolute, reason: fileReason(error) }, { cause: error });
+  });
+  if (stats.isDirectory()) return openFolder(absolute);
+  if (!absolute.endsWith('.gguf')) return refuse(absolute, 'a .gguf file or a folder is wanted');
+  const folder = dirname(absolute);
+  return openGguf(folder, basename(absolute), new Set(await readdir(folder)));
+};
