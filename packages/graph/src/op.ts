@@ -21,6 +21,11 @@ export interface OpDefinition {
   /** Whether it may run on inputs in these states, some of them partial; where it may not, the partial ones are summed first. */
   acceptsPartial(inputs: readonly ShardState[]): boolean;
   cost(node: CostContext): Cost;
+  /**
+   * Form of operands that an instruction's words do not tell. Without it the first input is `k` wide, every other operand
+   * `n`, and all have the instruction's rows.
+   */
+  operands?(instruction: InstructionContext): Readonly<Record<string, OperandForm>>;
   /** What the op means, in float64: writes the outputs. */
   reference(context: ReferenceContext): void;
 }
@@ -33,6 +38,19 @@ export interface OpState {
   kvLayer?(node: ShapeContext): KvLayer;
   /** Float32 elements one sequence needs in one layer (conv, delta). */
   elements?(node: ShapeContext): number;
+}
+
+/** What an instruction's words say, for `operands`. */
+export interface InstructionContext {
+  readonly n: number;
+  readonly k: number;
+  param(name: string): number;
+  cache(layer: number): KvLayer;
+}
+
+export interface OperandForm {
+  readonly width?: number;
+  readonly rows?: RowSymbol;
 }
 
 /** One value's form: rows are known at run time, columns by segment. */

@@ -58,8 +58,8 @@ export const opcodes = {
   gelu: { code: 12, inputs: ['x'], outputs: ['y'], weights: [], params: [i32('tanh')] },
   sigmoid: { code: 13, inputs: ['x'], outputs: ['y'], weights: [], params: [] },
   swiglu: { code: 14, inputs: ['gate', 'up'], outputs: ['y'], weights: [], params: [] },
-  // y = x * sigmoid(gate); a gate of width 1 is broadcast
-  sigmoid_mul: { code: 15, inputs: ['x', 'gate'], outputs: ['y'], weights: [], params: [] },
+  // y = x * sigmoid(gate); broadcast 1: the gate has one column, which serves all of x
+  sigmoid_mul: { code: 15, inputs: ['x', 'gate'], outputs: ['y'], weights: [], params: [i32('broadcast')] },
   head_norm: { code: 16, inputs: ['x'], outputs: ['y'], weights: ['weight'], params: [i32('headDim'), f32('eps')] },
   rope: { code: 17, inputs: ['x'], outputs: ['y'], weights: ['inverseFrequency'], params: rotary },
   // Writes this step's keys and values into the pages of each row's sequence.
@@ -110,7 +110,7 @@ export const opcodes = {
     params: [i32('headDim'), f32('eps')],
   },
 
-  // Mixture of experts.
+  // Mixture of experts. choice: [rows, 2k], k expert indices (whole numbers as float32, best first), then their k weights.
   router_topk: {
     code: 40,
     inputs: ['logits'],
