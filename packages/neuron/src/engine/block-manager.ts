@@ -100,7 +100,8 @@ export class BlockManager {
   cover(lease: PageLease, tokens: number): void {
     const own = lease as Lease;
     while (own.pages.length * pageTokens < tokens) {
-      if (own.promised === 0) throw new CortexError('internal_error', { reason: 'a sequence outgrew its reserved pages' });
+      if (own.promised === 0)
+        throw new CortexError('internal_error', { reason: 'a sequence outgrew its reserved pages' });
       own.promised -= 1;
       this.#reserved -= 1;
       own.pages.push(this.#take());
@@ -127,7 +128,8 @@ export class BlockManager {
   /** Gives everything back; pages with known content stay findable until their room is needed. */
   release(lease: PageLease): void {
     const own = lease as Lease;
-    if (own.released) throw new CortexError('internal_error', { reason: 'the pages of a sequence were released twice' });
+    if (own.released)
+      throw new CortexError('internal_error', { reason: 'the pages of a sequence were released twice' });
     own.released = true;
     this.#reserved -= own.promised;
     own.promised = 0;

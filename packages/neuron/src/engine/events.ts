@@ -1,7 +1,12 @@
 /** Everything that a generation tells its reader, in the order it happens. Deltas are never empty. */
 export type GenerationEvent =
   | { readonly type: 'prefill-end'; readonly choice: number; readonly cachedTokens: number }
-  | { readonly type: 'text-delta'; readonly choice: number; readonly text: string; readonly logprobs: readonly TokenLogprob[] }
+  | {
+      readonly type: 'text-delta';
+      readonly choice: number;
+      readonly text: string;
+      readonly logprobs: readonly TokenLogprob[];
+    }
   | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string }
   | { readonly type: 'tool-call'; readonly choice: number; readonly call: ToolCall }
   | {

@@ -1,0 +1,460 @@
+import { CortexError } from '@helexa/core';
+import type { DeviceModel } from '@helexa/graph';
+import { BlockManager, type PageCounts, type PageLease, type ReuseScope } from './block-manager.js';
+import { EventQueue } from './event-queue.js';
+import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
+import type { EngineState, Generation, GenerationRequest, TextEvent, TextSink } from './generation.js';
+import { type BatchEntry, planAdmission, planStep } from './scheduler.js';
+import { StepWriter } from './step-writer.js';
+
+export interface EngineOptions {
+  /** Name in errors. */
+  readonly modelId: string;
+  readonly device: DeviceModel;
+  readonly reuse: ReuseScope;
+  /** Requests that may wait beyond those running. */
+  readonly maxWaiting: number;
+  /** Events of one request that its reader may be behind before its sequences pause. */
+  readonly maxBufferedEvents: number;
+  readonly effects: EngineEffects;
+}
+
+/** Time, randomness and the turn of the event loop, as arguments. */
+export interface EngineEffects {
+  nowMs(): number;
+  randomSeed(): bigint;
+  /** Lets the rest of the process run between two steps. */
+  yieldTurn(): Promise<void>;
+  /** After every step: what it did, for metrics. */
+  onStep(step: StepSummary): void;
+  /** Once, when the device failed: nothing runs after it. */
+  onFailed(error: CortexError): void;
+}
+
+export interface StepSummary {
+  readonly rows: number;
+  readonly sampled: number;
+  readonly deviceNs: number;
+}
+
+export interface EngineLoad {
+  readonly running: number;
+  readonly waiting: number;
+  readonly slots: number;
+  readonly pages: PageCounts;
+}
+
+interface Sequence {
+  readonly id: number;
+  readonly choice: number;
+  readonly flight: Flight;
+  readonly sink: TextSink;
+  /** Prompt and output. */
+  readonly tokens: number[];
+  readonly maxTokens: number;
+  /** Present from admission to release. */
+  place: { readonly slot: number; readonly lease: PageLease } | null;
+  computed: number;
+  servedAt: number;
+  logprobs: TokenLogprob[];
+  hasToolCall: boolean;
+}
+
+/** A request on its way, with all its choices. */
+interface Flight {
+  readonly request: GenerationRequest;
+  readonly queue: EventQueue<GenerationEvent>;
+  readonly sequences: Sequence[];
+  readonly seed: bigint;
+  readonly submittedAtMs: number;
+  /** Unhooks the flight from the request's signal. */
+  readonly unlisten: () => void;
+  isCancelled: boolean;
+  /** The first choice has computed the whole prompt: its pages can be shared. */
+  isPrefilled: boolean;
+  open: number;
+  cachedTokens: number;
+  admittedAtMs: number;
+  firstTokenAtMs: number;
+}
+
+/**
+ * Runs one model: admits requests, steps the device, hands tokens to their readers. One loop, one owner.
+ *
+ * A sequence holds its slot and pages from admission until it ends, is cancelled (freed before the next step) or the
+ * engine closes; pages for its longest output are reserved at admission, so a running sequence never stalls for memory.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #writer: StepWriter;
+  readonly #blocks: BlockManager;
+  readonly #freeSlots: number[];
+  readonly #waiting: Sequence[] = [];
+  readonly #running = new Map<number, Sequence>();
+  readonly #loop: Promise<void>;
+  #state: EngineState = { kind: 'running' };
+  #nextId = 1;
+  #steps = 0;
+  #wake: (() => void) | null = null;
+  #onIdle: (() => void)[] = [];
+
+  constructor(options: EngineOptions) {
+    const { layout, buffer } = options.device;
+    this.#options = options;
+    this.#writer = new StepWriter(layout, buffer);
+    this.#blocks = new BlockManager({ pages: layout.limits.pages, reuse: options.reuse });
+    this.#freeSlots = Array.from({ length: layout.limits.maxSequences }, (_, slot) => slot).reverse();
+    this.#loop = this.#run();
+  }
+
+  get state(): EngineState {
+    return this.#state;
+  }
+
+  get load(): EngineLoad {
+    return {
+      running: this.#running.size,
+      waiting: this.#waiting.length,
+      slots: this.#options.device.layout.limits.maxSequences,
+      pages: this.#blocks.counts,
+    };
+  }
+
+  /** Longest context of one sequence: prompt and output together. */
+  get maxContext(): number {
+    return this.#options.device.layout.limits.maxContext;
+  }
+
+  /** Queues a request; throws when it can never run. Reading the result to its end, or leaving, frees everything. */
+  generate(request: GenerationRequest): Generation {
+    this.#refuse(request);
+    const flight: Flight = {
+      request,
+      queue: new EventQueue({
+        capacity: this.#options.maxBufferedEvents,
+        onDrain: () => this.#poke(),
+        onLeave: () => cancel(),
+      }),
+      sequences: [],
+      seed: request.seed ?? this.#options.effects.randomSeed(),
+      submittedAtMs: this.#options.effects.nowMs(),
+      unlisten: () => request.signal.removeEventListener('abort', cancel),
+      isCancelled: request.signal.aborted,
+      isPrefilled: false,
+      open: request.choices,
+      cachedTokens: 0,
+      admittedAtMs: 0,
+      firstTokenAtMs: 0,
+    };
+    const cancel = () => {
+      flight.isCancelled = true;
+      this.#poke();
+    };
+    request.signal.addEventListener('abort', cancel, { once: true });
+    for (let choice = 0; choice < request.choices; choice++) {
+      const sequence: Sequence = {
+        id: this.#nextId++,
+        choice,
+        flight,
+        sink: request.openSink(choice),
+        tokens: [...request.prompt],
+        maxTokens: Math.min(request.maxTokens, this.maxContext - request.prompt.length),
+        place: null,
+        computed: 0,
+        servedAt: -1,
+        logprobs: [],
+        hasToolCall: false,
+      };
+      flight.sequences.push(sequence);
+      this.#waiting.push(sequence);
+    }
+    this.#poke();
+    return flight.queue;
+  }
+
+  /** Resolves when nothing runs and nothing waits. */
+  async idle(): Promise<void> {
+    while (this.#state.kind === 'running' && this.#running.size + this.#waiting.length > 0) {
+      await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    }
+  }
+
+  /** Ends every generation with `shutting_down` and stops the loop once the step in flight is over. The device stays its owner's. */
+  async close(): Promise<void> {
+    if (this.#state.kind !== 'closed') {
+      this.#state = { kind: 'closed' };
+      this.#poke();
+    }
+    await this.#loop;
+  }
+
+  #refuse(request: GenerationRequest): void {
+    if (this.#state.kind === 'closed') throw new CortexError('shutting_down', {});
+    if (this.#state.kind === 'failed') throw this.#state.error;
+    if (request.prompt.length >= this.maxContext) {
+      throw new CortexError('context_length_exceeded', { prompt_len: request.prompt.length, max: this.maxContext });
+    }
+    if (request.prompt.length === 0 || request.maxTokens < 1 || request.choices < 1) {
+      throw new CortexError('internal_error', {
+        reason: 'a request without prompt, choices or tokens reached the engine',
+      });
+    }
+    if (this.#waiting.length + request.choices > this.#options.maxWaiting) {
+      throw new CortexError('engine_queue_full', { model: this.#options.modelId, waiting: this.#waiting.length });
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#state.kind === 'running') await this.#turn();
+    } catch (error) {
+      // A defect of the engine itself: its books can no longer be trusted.
+      this.#fail(
+        CortexError.isInstance(error)
+          ? error
+          : new CortexError('internal_error', { reason: String(error) }, { cause: error }),
+      );
+    }
+    this.#end(this.#state.kind === 'failed' ? this.#state.error : new CortexError('shutting_down', {}));
+  }
+
+  async #turn(): Promise<void> {
+    this.#reap();
+    this.#admit();
+    const entries = this.#plan();
+    if (entries.length === 0) {
+      this.#announceIdle();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      return;
+    }
+    await this.#step(entries);
+    await this.#options.effects.yieldTurn();
+  }
+
+  #fail(error: CortexError): void {
+    if (this.#state.kind !== 'running') return;
+    this.#state = { kind: 'failed', error };
+    this.#options.effects.onFailed(error);
+  }
+
+  async #step(entries: readonly BatchEntry[]): Promise<void> {
+    const batch = entries.map((entry) => ({ entry, sequence: this.#running.get(entry.id)! }));
+    this.#writer.writeStep(
+      batch.map(({ entry, sequence }) => ({
+        slot: sequence.place!.slot,
+        start: entry.start,
+        tokens: sequence.tokens.slice(entry.start, entry.start + entry.rows),
+        sampleCounter: entry.sample ? sequence.tokens.length - sequence.flight.request.prompt.length : null,
+      })),
+    );
+    this.#steps += 1;
+    let deviceNs: number;
+    try {
+      deviceNs = (await this.#options.device.step()).deviceNs;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#fail(new CortexError('device_failed', { model: this.#options.modelId, reason }, { cause: error }));
+      return;
+    }
+    let samples = 0;
+    for (const { entry, sequence } of batch) {
+      sequence.computed += entry.rows;
+      sequence.servedAt = this.#steps;
+      if (sequence.place) this.#blocks.register(sequence.place.lease, sequence.tokens, sequence.computed);
+      if (entry.sample) this.#accept(sequence, samples++);
+    }
+    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
+    this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
+  }
+
+  /** Takes the token that the step chose for a sequence. */
+  #accept(sequence: Sequence, sample: number): void {
+    const { flight } = sequence;
+    if (!sequence.place || flight.isCancelled) return;
+    const answer = this.#writer.readSampled(sample);
+    if (answer.isUnhealthy || answer.token < 0) {
+      this.#failFlight(flight, new CortexError('logits_unhealthy', { model: this.#options.modelId }));
+      return;
+    }
+    const isFirst = sequence.tokens.length === flight.request.prompt.length;
+    if (isFirst) {
+      if (flight.firstTokenAtMs === 0) flight.firstTokenAtMs = this.#options.effects.nowMs();
+      flight.isPrefilled = true;
+      flight.queue.push({
+        type: 'prefill-end',
+        choice: sequence.choice,
+        cachedTokens: sequence.place.lease.reusedTokens,
+      });
+    }
+    sequence.tokens.push(answer.token);
+    const produced = sequence.tokens.length - flight.request.prompt.length;
+    try {
+      if (flight.request.stopTokens.has(answer.token)) {
+        this.#endChoice(sequence, 'stop');
+        return;
+      }
+      const { topLogprobs } = flight.request.sampling;
+      if (topLogprobs !== null) {
+        const top = this.#writer.readTop(sample, topLogprobs);
+        sequence.logprobs.push({ token: answer.token, logprob: answer.logprob, top });
+      }
+      const { events, isStopped } = sequence.sink.push(answer.token);
+      this.#emit(sequence, events);
+      if (isStopped) this.#endChoice(sequence, 'stop');
+      else if (produced === sequence.maxTokens) this.#endChoice(sequence, 'length');
+      else {
+        this.#writer.appendHistory(sequence.place.slot, sequence.tokens.length - 1, answer.token);
+        this.#cover(sequence);
+      }
+    } catch (error) {
+      // A text stage that fails concerns this request only.
+      this.#failFlight(flight, error);
+    }
+  }
+
+  #emit(sequence: Sequence, events: readonly TextEvent[]): void {
+    const { queue } = sequence.flight;
+    const { choice } = sequence;
+    for (const event of events) {
+      if (event.type === 'text') {
+        queue.push({ type: 'text-delta', choice, text: event.text, logprobs: sequence.logprobs });
+        sequence.logprobs = [];
+      } else if (event.type === 'reasoning') {
+        queue.push({ type: 'reasoning-delta', choice, text: event.text });
+      } else {
+        sequence.hasToolCall = true;
+        queue.push({ type: 'tool-call', choice, call: event.call });
+      }
+    }
+  }
+
+  #endChoice(sequence: Sequence, why: 'stop' | 'length'): void {
+    const { flight } = sequence;
+    this.#emit(sequence, sequence.sink.end());
+    const reason: FinishReason = why === 'stop' && sequence.hasToolCall ? 'tool_calls' : why;
+    flight.queue.push({ type: 'choice-end', choice: sequence.choice, reason, logprobs: sequence.logprobs });
+    this.#release(sequence);
+    flight.open -= 1;
+    if (flight.open > 0) return;
+    const nowMs = this.#options.effects.nowMs();
+    const prompt = flight.request.prompt.length;
+    flight.queue.push({
+      type: 'generation-end',
+      usage: {
+        promptTokens: prompt,
+        completionTokens: flight.sequences.reduce((sum, each) => sum + each.tokens.length - prompt, 0),
+        cachedTokens: flight.cachedTokens,
+        reasoningTokens: flight.sequences.reduce((sum, each) => sum + each.sink.reasoningTokens, 0),
+      },
+      timing: {
+        queueMs: flight.admittedAtMs - flight.submittedAtMs,
+        prefillMs: flight.firstTokenAtMs - flight.admittedAtMs,
+        decodeMs: nowMs - flight.firstTokenAtMs,
+        prefillTokens: prompt - flight.cachedTokens,
+      },
+    });
+    flight.unlisten();
+    flight.queue.end();
+  }
+
+  #plan(): BatchEntry[] {
+    const { maxRows, maxSequences, maxSampled } = this.#options.device.layout.limits;
+    const views = [...this.#running.values()].map((sequence) => ({
+      id: sequence.id,
+      computed: sequence.computed,
+      length: sequence.tokens.length,
+      paused: sequence.flight.queue.isFull,
+      servedAt: sequence.servedAt,
+    }));
+    return planStep(views, { maxRows, maxSequences, maxSampled });
+  }
+
+  #admit(): void {
+    const { reuse } = this.#options;
+    const waiting = this.#waiting.map((sequence) => ({
+      id: sequence.id,
+      held: sequence.choice > 0 && reuse !== 'none' && !sequence.flight.isPrefilled,
+    }));
+    const byId = new Map(this.#waiting.map((sequence) => [sequence.id, sequence]));
+    const admitted = new Set(planAdmission(waiting, this.#freeSlots.length, (id) => this.#tryPlace(byId.get(id)!)));
+    if (admitted.size === 0) return;
+    const left = this.#waiting.filter((sequence) => !admitted.has(sequence.id));
+    this.#waiting.splice(0, this.#waiting.length, ...left);
+  }
+
+  #tryPlace(sequence: Sequence): boolean {
+    const { flight, choice } = sequence;
+    const { prompt, sampling } = flight.request;
+    // The last token of an output is never computed, so it needs no position.
+    const lease = this.#blocks.admit(prompt, prompt.length + sequence.maxTokens - 1, flight.sequences[0]!.id);
+    if (!lease) return false;
+    const slot = this.#freeSlots.pop()!;
+    sequence.place = { slot, lease };
+    sequence.computed = lease.reusedTokens;
+    this.#writer.openSlot(slot, prompt, sampling, seedOfChoice(flight.seed, choice));
+    this.#writer.writePages(slot, lease.pages, 0);
+    this.#running.set(sequence.id, sequence);
+    if (choice === 0) {
+      flight.cachedTokens = lease.reusedTokens;
+      flight.admittedAtMs = this.#options.effects.nowMs();
+    }
+    return true;
+  }
+
+  #cover(sequence: Sequence): void {
+    const { slot, lease } = sequence.place!;
+    const had = lease.pages.length;
+    this.#blocks.cover(lease, sequence.tokens.length);
+    this.#writer.writePages(slot, lease.pages, had);
+  }
+
+  #release(sequence: Sequence): void {
+    if (!sequence.place) return;
+    this.#blocks.release(sequence.place.lease);
+    this.#freeSlots.push(sequence.place.slot);
+    sequence.place = null;
+    this.#running.delete(sequence.id);
+  }
+
+  /** Frees what cancelled requests hold. */
+  #reap(): void {
+    const cancelled = new Set<Flight>();
+    for (const sequence of this.#running.values()) if (sequence.flight.isCancelled) cancelled.add(sequence.flight);
+    for (const sequence of this.#waiting) if (sequence.flight.isCancelled) cancelled.add(sequence.flight);
+    for (const flight of cancelled) {
+      this.#failFlight(flight, new CortexError('request_cancelled', { reason: 'its reader has gone' }));
+    }
+  }
+
+  #failFlight(flight: Flight, error: unknown): void {
+    for (const sequence of flight.sequences) this.#release(sequence);
+    const left = this.#waiting.filter((sequence) => sequence.flight !== flight);
+    this.#waiting.splice(0, this.#waiting.length, ...left);
+    flight.unlisten();
+    flight.queue.fail(error);
+  }
+
+  #end(error: CortexError): void {
+    const flights = new Set([...this.#running.values(), ...this.#waiting].map((sequence) => sequence.flight));
+    for (const flight of flights) this.#failFlight(flight, error);
+    this.#announceIdle();
+  }
+
+  #announceIdle(): void {
+    if (this.#running.size + this.#waiting.length > 0) return;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  #poke(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
+
+/** The first choice has the request's own seed; the others are spread over the upper half. */
+function seedOfChoice(seed: bigint, choice: number): bigint {
+  return BigInt.asUintN(64, seed ^ (BigInt(choice) * 0x9e37_79b9_0000_0000n));
+}

@@ -1,0 +1,42 @@
+import type { CortexError } from '@helexa/core';
+import type { GenerationEvent, ToolCall } from './events.js';
+import type { SamplingParameters } from './step-writer.js';
+
+/** What a text sink makes of tokens. */
+export type TextEvent =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'reasoning'; readonly text: string }
+  | { readonly type: 'tool-call'; readonly call: ToolCall };
+
+/** Turns the tokens of one choice into text, one by one. Owner: the engine, from admission to the choice's end. */
+export interface TextSink {
+  /** `isStopped`: a stop string was met; what came before it is in `events` or comes with `end`. */
+  push(token: number): { readonly events: readonly TextEvent[]; readonly isStopped: boolean };
+  /** What was held back. */
+  end(): readonly TextEvent[];
+  /** Tokens so far that were part of reasoning. */
+  readonly reasoningTokens: number;
+}
+
+export interface GenerationRequest {
+  readonly prompt: readonly number[];
+  /** Most tokens of each choice; the engine never goes beyond the context. */
+  readonly maxTokens: number;
+  readonly choices: number;
+  readonly sampling: SamplingParameters;
+  /** 64 bits; null: drawn at admission. */
+  readonly seed: bigint | null;
+  /** Tokens that end a choice and are not shown. */
+  readonly stopTokens: ReadonlySet<number>;
+  readonly openSink: (choice: number) => TextSink;
+  /** Fires when nobody wants the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+/** A generation under way: read it to its end, or stop reading, which cancels it. */
+export type Generation = AsyncIterable<GenerationEvent>;
+
+export type EngineState =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'failed'; readonly error: CortexError }
+  | { readonly kind: 'closed' };

@@ -1,0 +1,138 @@
+import { header, type StepLayout, sampled, sampling } from '@helexa/graph';
+
+/** How a sequence chooses its tokens; every field has its final value. */
+export interface SamplingParameters {
+  /** At most 0: the most likely token. */
+  readonly temperature: number;
+  /** 0: off. */
+  readonly topK: number;
+  /** 1: off. */
+  readonly topP: number;
+  /** 0: off. */
+  readonly minP: number;
+  /** 1: off. */
+  readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** Token and what is added to its logit. */
+  readonly bias: readonly (readonly [token: number, value: number])[];
+  /** How many alternatives to report; null: no log-probabilities at all. */
+  readonly topLogprobs: number | null;
+}
+
+/** Rows of one slot in the step being written. */
+export interface StepRows {
+  readonly slot: number;
+  readonly start: number;
+  readonly tokens: readonly number[];
+  /** Tokens sampled before from this slot; null: the last row is not sampled. */
+  readonly sampleCounter: number | null;
+}
+
+/** What the device answered for one sampled row. */
+export interface SampledToken {
+  readonly token: number;
+  readonly isUnhealthy: boolean;
+  readonly logprob: number;
+}
+
+/** Reads and writes the step buffer by its layout; the only place that knows where a field lies. */
+export class StepWriter {
+  readonly #layout: StepLayout;
+  readonly #int: Int32Array;
+  readonly #float: Float32Array;
+  #sequence = 0;
+
+  constructor(layout: StepLayout, buffer: ArrayBuffer | SharedArrayBuffer) {
+    this.#layout = layout;
+    this.#int = new Int32Array(buffer, 0, layout.size);
+    this.#float = new Float32Array(buffer, 0, layout.size);
+  }
+
+  /** Gives a slot to a new sequence: its sampling parameters, its seed and its prompt. */
+  openSlot(slot: number, prompt: readonly number[], parameters: SamplingParameters, seed: bigint): void {
+    const { limits } = this.#layout;
+    const at = this.#layout.sampling + slot * sampling.size;
+    this.#int.fill(0, at, at + sampling.size);
+    this.#float[at + sampling.temperature] = parameters.temperature;
+    this.#int[at + sampling.topK] = parameters.topK;
+    this.#float[at + sampling.topP] = parameters.topP;
+    this.#float[at + sampling.minP] = parameters.minP;
+    this.#float[at + sampling.repetitionPenalty] = parameters.repetitionPenalty;
+    this.#float[at + sampling.presencePenalty] = parameters.presencePenalty;
+    this.#float[at + sampling.frequencyPenalty] = parameters.frequencyPenalty;
+    this.#int[at + sampling.seedLow] = Number(BigInt.asIntN(32, seed));
+    this.#int[at + sampling.seedHigh] = Number(BigInt.asIntN(32, seed >> 32n));
+    this.#int[at + sampling.biasCount] = parameters.bias.length;
+    this.#int[at + sampling.topLogprobs] = parameters.topLogprobs ?? -1;
+    this.#int[at + sampling.historyLength] = prompt.length;
+    this.#int[at + sampling.promptLength] = prompt.length;
+    parameters.bias.forEach(([token, value], index) => {
+      this.#int[this.#layout.biasToken + slot * limits.maxBias + index] = token;
+      this.#float[this.#layout.biasValue + slot * limits.maxBias + index] = value;
+    });
+    this.#int.set(prompt, this.#layout.history + slot * limits.maxContext);
+  }
+
+  writePages(slot: number, pages: readonly number[], from: number): void {
+    const at = this.#layout.pageTable + slot * this.#layout.pagesPerSlot;
+    for (let index = from; index < pages.length; index++) this.#int[at + index] = pages[index]!;
+  }
+
+  /** Adds an output token to the slot's history, which the penalties read. */
+  appendHistory(slot: number, length: number, token: number): void {
+    this.#int[this.#layout.history + slot * this.#layout.limits.maxContext + length] = token;
+    this.#int[this.#layout.sampling + slot * sampling.size + sampling.historyLength] = length + 1;
+  }
+
+  writeStep(batch: readonly StepRows[]): void {
+    const layout = this.#layout;
+    const int = this.#int;
+    const { maxRows } = layout.limits;
+    let row = 0;
+    let samples = 0;
+    batch.forEach((rows, index) => {
+      int[layout.sequenceSlot + index] = rows.slot;
+      int[layout.sequenceRow + index] = row;
+      int[layout.sequenceRows + index] = rows.tokens.length;
+      int[layout.sequenceLength + index] = rows.start + rows.tokens.length;
+      for (const [offset, token] of rows.tokens.entries()) {
+        const position = rows.start + offset;
+        int[layout.tokens + row] = token;
+        // A text row stands at the same position on all three axes.
+        int[layout.positions + row] = position;
+        int[layout.positions + maxRows + row] = position;
+        int[layout.positions + 2 * maxRows + row] = position;
+        row += 1;
+      }
+      if (rows.sampleCounter === null) return;
+      int[layout.sampleRow + samples] = row - 1;
+      int[layout.sampleSlot + samples] = rows.slot;
+      int[layout.sampleCounter + samples] = rows.sampleCounter;
+      samples += 1;
+    });
+    this.#sequence = (this.#sequence + 1) | 0;
+    int[layout.header + header.sequence] = this.#sequence;
+    int[layout.header + header.rows] = row;
+    int[layout.header + header.sequences] = batch.length;
+    int[layout.header + header.sampled] = samples;
+    int[layout.header + header.patches] = 0;
+  }
+
+  readSampled(index: number): SampledToken {
+    const at = this.#layout.output + index * sampled.size;
+    return {
+      token: this.#int[at + sampled.token]!,
+      isUnhealthy: (this.#int[at + sampled.flags]! & 1) !== 0,
+      logprob: this.#float[at + sampled.logprob]!,
+    };
+  }
+
+  readTop(index: number, count: number): { token: number; logprob: number }[] {
+    const { maxTopLogprobs } = this.#layout.limits;
+    return Array.from({ length: Math.min(count, maxTopLogprobs) }, (_, rank) => ({
+      token: this.#int[this.#layout.topToken + index * maxTopLogprobs + rank]!,
+      logprob: this.#float[this.#layout.topLogprob + index * maxTopLogprobs + rank]!,
+    }));
+  }
+}
