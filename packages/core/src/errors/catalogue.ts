@@ -421,20 +421,13 @@ export const catalogue = {
     message: (d) =>
       `Cannot use model id '${d.model}': ${d.reason}; a name or 'org/name' below a models folder is wanted`,
   }),
-  model_loading: row<{ model: string }>({
-    status: 503,
-    exit: 75,
-    type: 'api_error',
-    message: (d) => `Cannot serve model '${d.model}': it is still loading; try again shortly`,
-    retryAfterSeconds: () => 2,
-    wire: (d) => ({ model_id: d.model }),
-  }),
   model_failed: row<{ model: string; reason: string }>({
     status: 503,
     exit: 69,
     type: 'api_error',
     message: (d) => `Cannot serve model '${d.model}': ${d.reason}`,
     suggestion: (d) => `Unload and load it again: POST /models/unload, then /models/load with model_id '${d.model}'`,
+    wire: (d) => ({ model_id: d.model }),
   }),
   model_spec_conflict: row<{ model: string; have: string; want: string }>({
     status: 409,
