@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { bodyLimitBytes, listenAddress, logSchema } from './shared-schema.js';
+
+const device = z.enum(['auto', 'cpu', 'reference', 'cuda']);
+
+const modelEntry = z.strictObject({
+  model_id: z.string().min(1),
+  tensor_parallel: z.int().min(1).max(64).optional(),
+  device: device.optional(),
+});
+
+/** `neuron.toml`: what one neuron needs to know. */
+export const neuronConfigSchema = z.strictObject({
+  listen: listenAddress.default('127.0.0.1:13131'),
+  /** Folders that hold models. */
+  models_dir: z.array(z.string().min(1)).default([]),
+  /** Models that are loaded at start. */
+  default_models: z.array(modelEntry).default([]),
+  device: device.default('auto'),
+  /** Worker threads of the CPU backend; the number of physical cores when absent. */
+  threads: z.int().min(1).max(1024).optional(),
+  engine: z
+    .strictObject({
+      /** Most tokens of one step, over all sequences. */
+      max_rows: z.int().min(1).max(65_536).default(512),
+      /** Most sequences that run at once. */
+      max_sequences: z.int().min(1).max(1024).default(8),
+      /** Most tokens of one sequence; the model's own limit when absent. */
+      max_context: z.int().min(1).optional(),
+      /** Pages of the key-value cache; as many as fit when absent. */
+      kv_pages: z.int().min(1).optional(),
+      kv_format: z.enum(['F16']).default('F16'),
+      prefix_cache: z.boolean().default(true),
+    })
+    .prefault({}),
+  body_limit_bytes: bodyLimitBytes,
+  log: logSchema,
+});
+
+export type NeuronConfig = z.output<typeof neuronConfigSchema>;
