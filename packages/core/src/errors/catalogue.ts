@@ -214,6 +214,13 @@ export const catalogue = {
     message: (d) => `Cannot reach ${d.what} at '${d.url}': ${d.reason}`,
     suggestion: (d) => (d.what === 'the gateway' ? 'Start one with: cortex up' : undefined),
   }),
+  /** A server answered a command of ours with an error; status 200 means inside the stream. */
+  request_refused: row<{ url: string; status: number; reason: string }>({
+    status: 502,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot use the answer of '${d.url}' (status ${d.status}): ${d.reason}`,
+  }),
   port_in_use: row<{ address: string; setting: string }>({
     status: 500,
     exit: 69,

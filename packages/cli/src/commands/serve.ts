@@ -1,0 +1,36 @@
+import { startGateway } from '@helexa/gateway';
+import { BaseCommand } from '../base-command.js';
+import { sharedFlags } from '../flags.js';
+import { loadGatewaySettings } from '../settings.js';
+import { watchSignals } from '../watch-signals.js';
+
+/** The gateway alone, in front of neurons that run elsewhere. */
+export default class Serve extends BaseCommand {
+  static override summary = 'Run the gateway in front of a fleet of neurons.';
+  static override description =
+    `Presents the neurons of cortex.toml as one OpenAI compatible address until it is told to end.
+
+Settings come from ./cortex.toml, ~/.config/cortex/cortex.toml or /etc/cortex/cortex.toml, whichever is found first, then
+from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show gateway' prints what is in force, and why.`;
+  static override examples = [
+    { description: 'Run with the configuration found.', command: '<%= config.bin %> serve' },
+    { description: 'Run with another file.', command: '<%= config.bin %> serve --config ./fleet.toml' },
+  ];
+  static override flags = { config: sharedFlags.config };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Serve);
+    const watch = watchSignals(process, Date.now, (code) => process.exit(code));
+    const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
+    const gateway = await startGateway({ config });
+    try {
+      if (this.jsonEnabled())
+        process.stdout.write(`${JSON.stringify({ url: gateway.url, metricsUrl: gateway.metricsUrl })}\n`);
+      else this.log(`The gateway answers at ${gateway.url}/v1, its metrics at ${gateway.metricsUrl}/metrics`);
+      await watch.first;
+    } finally {
+      await gateway.close();
+      watch.close();
+    }
+  }
+}

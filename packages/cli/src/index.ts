@@ -1,0 +1,4 @@
+export { type HookOutcome, type InstalledArchitectures, readArchitectures } from './architectures.js';
+export { type BackendRequest, type DeviceName, openBackend } from './backends.js';
+export { type FoundModel, findModel } from './find-model.js';
+export { type RunningStack, type StackOptions, startStack } from './stack.js';
