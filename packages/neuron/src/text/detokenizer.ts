@@ -1,4 +1,4 @@
-import type { Tokenizer } from './tokenizer.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 const space = 0x20;
 
