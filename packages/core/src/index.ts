@@ -10,3 +10,17 @@ export { type NeuronConfig, neuronConfigSchema } from './config/neuron-config.js
 export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';
 export { CortexError } from './errors/cortex-error.js';
 export * from './errors/envelope.js';
+export { type Clock, systemClock } from './time/clock.js';
+export * from './wire/chat-chunks.js';
+export * from './wire/neuron-api.js';
+export * from './wire/openai-chat.js';
+export * from './wire/openai-completions.js';
+export {
+  type ModelEntry,
+  type ModelLimit,
+  type ModelList,
+  type ModelStatus,
+  modelList,
+  modelStatus,
+} from './wire/openai-models.js';
+export * from './wire/sse.js';

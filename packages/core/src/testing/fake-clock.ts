@@ -1,0 +1,56 @@
+import type { Clock } from '../time/clock.js';
+
+interface Timer {
+  readonly at: number;
+  readonly run: () => void;
+}
+
+/** Lets everything that is ready run: several turns of the event loop, no time. */
+export const settle = async (turns = 4): Promise<void> => {
+  for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+};
+
+/** A clock that stands still until a test advances it. */
+export class FakeClock implements Clock {
+  #now = 0;
+  readonly #unixAtStart: number;
+  readonly #timers = new Set<Timer>();
+
+  constructor(unixMs = 1_700_000_000_000) {
+    this.#unixAtStart = unixMs;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  unixMs(): number {
+    return this.#unixAtStart + this.#now;
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delayMs), run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Timers that have not run. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves time on, and runs what falls due in the order of its time. */
+  async advance(byMs: number): Promise<void> {
+    const until = this.#now + byMs;
+    for (;;) {
+      let next: Timer | undefined;
+      for (const timer of this.#timers) if (timer.at <= until && (!next || timer.at < next.at)) next = timer;
+      if (!next) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+      await settle();
+    }
+    this.#now = until;
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * What a neuron says about itself to a gateway. Every field that is not essential is optional: gateway and neuron may be
+ * of different versions.
+ */
+import { z } from 'zod';
+import { modelLimit } from './openai-models.js';
+
+/** One row of `GET /models`: a model that the neuron holds, or has on disk. */
+export const neuronModel = z.object({
+  id: z.string().min(1),
+  /** Text, not an enumeration: a newer neuron may know more, and only `loaded` is routed to. */
+  status: z.string(),
+  capabilities: z.array(z.string()).optional(),
+  limit: modelLimit.optional(),
+  tool_call: z.boolean().optional(),
+  reasoning: z.boolean().optional(),
+  devices: z.array(z.union([z.int(), z.string()])).optional(),
+  vram_used_mb: z.number().nullish(),
+  servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }).optional(),
+});
+export const neuronModels = z.array(neuronModel);
+
+/** `GET /health`. */
+export const neuronHealth = z.object({
+  uptime_secs: z.number(),
+  devices: z.array(z.looseObject({})).optional(),
+  models: z.array(z.looseObject({ id: z.string() })).optional(),
+  activation: z.looseObject({ state: z.string() }).optional(),
+});
+
+/** `GET /discovery`: facts that do not change while the neuron runs. */
+export const neuronDiscovery = z.object({
+  hostname: z.string(),
+  os: z.string().optional(),
+  kernel: z.string().optional(),
+  devices: z.array(z.looseObject({ name: z.string().optional() })).optional(),
+  max_prompt_tokens: z.number().optional(),
+});
+
+export type NeuronModel = z.output<typeof neuronModel>;
+export type NeuronHealth = z.output<typeof neuronHealth>;
+export type NeuronDiscovery = z.output<typeof neuronDiscovery>;
