@@ -1,0 +1,175 @@
+import { blockOf, type Checkpoint, CortexError, rowBytes, type TensorEntry, type WeightFormat } from '@helexa/core';
+import type { TensorSpec } from './program.js';
+import { type ResolvedSegment, type ResolvedSlot, type ResolvedWeights, resolveWeights } from './resolve-weights.js';
+import { checkDivision, columnRuns, lengthOf, type Part, type Run, rowRuns } from './shard.js';
+import type { Weight } from './value.js';
+import type { Fill, ReadRange, Source, WeightsTable } from './weights.js';
+
+/** The weights of one rank: the tensors of its program, how each is filled, and what its graph sees. */
+export interface BoundWeights {
+  readonly tensors: readonly TensorSpec[];
+  /** Parallel to `tensors`. */
+  readonly fills: readonly Fill[];
+  /** By slot, in the rank's own dimensions. */
+  readonly weights: ReadonlyMap<string, Weight>;
+}
+
+/** Matches a table with a checkpoint and takes one rank's part: only the bytes that this rank needs are in its ranges. */
+export function bindWeights(
+  table: WeightsTable,
+  checkpoint: Checkpoint,
+  rank: number,
+  ranks: number,
+  formats: ReadonlySet<WeightFormat>,
+): BoundWeights {
+  checkDivision(table, ranks);
+  return takePart(resolveWeights(table, checkpoint, formats), { rank, ranks });
+}
+
+/** One rank's part of resolved weights. `checkDivision` has passed. */
+export function takePart(resolved: ResolvedWeights, part: Part): BoundWeights {
+  const tensors: TensorSpec[] = [];
+  const fills: Fill[] = [];
+  const weights = new Map<string, Weight>();
+  for (const slot of resolved.slots.values()) {
+    weights.set(slot.slot, localWeight(slot, part));
+    if (slot.kind === 'tied') continue;
+    if (slot.row.cols === null) {
+      const rows = slot.segments.reduce((sum, { segment }) => sum + lengthOf(rowRuns(slot.row, segment, part)), 0);
+      tensors.push({ name: slot.slot, format: 'F32', rows, cols: 1, lookup: slot.row.lookup ?? false });
+      fills.push(vectorFill(slot, part));
+      continue;
+    }
+    for (const segment of slot.segments) {
+      const rows = lengthOf(rowRuns(slot.row, segment.segment, part));
+      const cols = lengthOf(columnRuns(slot.row, part));
+      const format = formatOf(slot, segment);
+      const name = segmentName(slot, segment);
+      tensors.push({ name, format, rows, cols, lookup: slot.row.lookup ?? false });
+      fills.push({ kind: 'read', ranges: readRanges(slot, segment, part, 0) });
+    }
+  }
+  return { tensors, fills, weights };
+}
+
+/** Slot and segment; a slot with one segment of its own name says it once. */
+const segmentName = ({ slot, segments }: ResolvedSlot, { segment }: ResolvedSegment): string =>
+  segments.length === 1 ? slot : `${slot}.${segment.name}`;
+
+function localWeight({ row, weight }: ResolvedSlot, part: Part): Weight {
+  return {
+    ...weight,
+    cols: row.cols === null ? null : lengthOf(columnRuns(row, part)),
+    segments: weight.segments.map((segment, index) => ({
+      ...segment,
+      rows: lengthOf(rowRuns(row, row.segments[index]!, part)),
+    })),
+  };
+}
+
+function formatOf({ slot }: ResolvedSlot, { entries, source }: ResolvedSegment): WeightFormat {
+  const format = entries[0]!.format as WeightFormat;
+  const other = entries.find((entry) => entry.format !== format);
+  if (other)
+    throw new CortexError('tensor_format', { tensor: other.name, format: other.format, supported: [format] });
+  if (source?.map)
+    throw new CortexError('graph_invalid', { node: slot, reason: 'only the values of a vector may be changed at load' });
+  return format;
+}
+
+function vectorFill(slot: ResolvedSlot, part: Part): Fill {
+  const { row, segments } = slot;
+  if (row.once && part.rank > 0) return { kind: 'zeros' };
+  const maps = new Set(segments.map(({ source }) => source?.map));
+  if (maps.size > 1)
+    throw new CortexError('graph_invalid', { node: slot.slot, reason: 'its segments must share one change of values' });
+  const ranges: ReadRange[] = [];
+  let rowStart = 0;
+  for (const segment of segments) {
+    if (segment.source) ranges.push(...readRanges(slot, segment, part, rowStart));
+    rowStart += lengthOf(rowRuns(row, segment.segment, part));
+  }
+  if (row.compute) return { kind: 'constant', factors: ranges.length > 0 ? ranges : null, values: row.compute };
+  const map = segments[0]?.source?.map;
+  return { kind: 'read', ranges, ...(map ? { map } : {}) };
+}
+
+function readRanges(slot: ResolvedSlot, resolved: ResolvedSegment, part: Part, firstRow: number): ReadRange[] {
+  const { row } = slot;
+  const { segment, source, entries } = resolved;
+  if (!source) return [];
+  const columns = columnRuns(row, part);
+  const fileColumns = row.cols ?? 1;
+  const ranges: ReadRange[] = [];
+  let rowStart = firstRow;
+  for (const run of rowRuns(row, segment, part))
+    for (const stretch of stretches(source, entries, segment.rows, run)) {
+      const format = stretch.entry.format as WeightFormat;
+      const wholeRow = rowBytes(format, fileColumns);
+      let rowByte = 0;
+      for (const column of columns) {
+        refusePartBlocks(slot, part, format, column);
+        const bytes = rowBytes(format, column.count);
+        ranges.push({
+          entry: stretch.entry,
+          rowStart,
+          rows: stretch.count,
+          offset: stretch.entry.begin + stretch.start * wholeRow + rowBytes(format, column.start),
+          rowBytes: bytes,
+          strideBytes: stretch.step * wholeRow,
+          rowByte,
+        });
+        rowByte += bytes;
+      }
+      rowStart += stretch.count;
+    }
+  return ranges;
+}
+
+/** File rows of one entry at equal distances. */
+interface Stretch {
+  readonly entry: TensorEntry;
+  readonly start: number;
+  readonly count: number;
+  readonly step: number;
+}
+
+/** The file rows of a run, in as few stretches as follow one another. */
+function stretches(source: Source, entries: readonly TensorEntry[], rows: number, run: Run): Stretch[] {
+  const perEntry = rows / entries.length;
+  const found: Stretch[] = [];
+  for (let row = run.start; row < run.start + run.count; ) {
+    const index = Math.floor(row / perEntry);
+    const entry = entries[index]!;
+    const end = Math.min(run.start + run.count, (index + 1) * perEntry);
+    const fileRow = (at: number): number => source.row?.(at - index * perEntry) ?? at - index * perEntry;
+    if (source.row) found.push(...arithmeticRuns(row, end, fileRow).map((stretch) => ({ entry, ...stretch })));
+    else found.push({ entry, start: fileRow(row), count: end - row, step: 1 });
+    row = end;
+  }
+  return found;
+}
+
+function arithmeticRuns(from: number, to: number, fileRow: (row: number) => number): Omit<Stretch, 'entry'>[] {
+  const runs: Omit<Stretch, 'entry'>[] = [];
+  for (let row = from; row < to; ) {
+    const start = fileRow(row);
+    const step = row + 1 < to ? fileRow(row + 1) - start : 1;
+    let count = 1;
+    while (step > 0 && row + count < to && fileRow(row + count) === start + count * step) count++;
+    runs.push({ start, count, step: count === 1 ? 1 : step });
+    row += count;
+  }
+  return runs;
+}
+
+function refusePartBlocks({ slot }: ResolvedSlot, { ranks }: Part, format: WeightFormat, column: Run): void {
+  const { elements } = blockOf[format];
+  if (column.start % elements === 0 && column.count % elements === 0) return;
+  throw new CortexError('cannot_shard', {
+    slot,
+    ranks,
+    have: `a rank's share is ${column.count} columns of format ${format}`,
+    want: `it must be whole blocks of ${elements}`,
+  });
+}

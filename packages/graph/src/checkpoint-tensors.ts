@@ -1,0 +1,51 @@
+import { blockOf, type Checkpoint, type TensorEntry, type WeightFormat } from '@helexa/core';
+import { fileShape, instances, tensorNames } from './resolve-weights.js';
+import type { WeightsTable } from './weights.js';
+
+/** One tensor that a checkpoint of this family has: what a maker of random checkpoints writes. */
+export interface CheckpointTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** The slot that reads it, such as `layers.0.qkv`. */
+  readonly slot: string;
+  /** Norms, biases and other vectors: always stored as floats. */
+  readonly vector: boolean;
+}
+
+/** Every tensor of a checkpoint that fills this table, each once, in table order. Computed rows need none. */
+export function listCheckpointTensors(table: WeightsTable, kind: Checkpoint['kind']): readonly CheckpointTensor[] {
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const { slot, row, layer } of instances(table)) {
+    if (row.compute) continue;
+    for (const segment of row.segments) {
+      const source = segment[kind][0];
+      if (!source) continue;
+      for (const name of tensorNames(source, layer))
+        if (!tensors.has(name))
+          tensors.set(name, { name, shape: fileShape(row, segment, source), slot, vector: row.cols === null });
+    }
+  }
+  return [...tensors.values()];
+}
+
+/** A checkpoint that exists on paper only: headers as they would be, formats given by slot. Vectors are F32. */
+export function paperCheckpoint(
+  table: WeightsTable,
+  options: {
+    readonly kind?: Checkpoint['kind'];
+    readonly config?: unknown;
+    readonly format: (slot: string) => WeightFormat;
+  },
+): Checkpoint {
+  const kind = options.kind ?? 'safetensors';
+  const tensors = new Map<string, TensorEntry>();
+  let begin = 0;
+  for (const { name, shape, slot, vector } of listCheckpointTensors(table, kind)) {
+    const format = vector ? 'F32' : options.format(slot);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const end = begin + (elements / blockOf[format].elements) * blockOf[format].bytes;
+    tensors.set(name, { name, format, shape, file: 'paper', begin, end });
+    begin = end;
+  }
+  return { kind, path: 'paper', tensors, config: options.config ?? null, metadata: new Map() };
+}
