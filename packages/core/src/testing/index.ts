@@ -8,3 +8,5 @@ export {
   startFakeNeuron,
 } from './fake-neuron.js';
 export { freePort } from './free-port.js';
+export { type GgufField, type GgufFile, type GgufTensor, makeGguf } from './make-gguf.js';
+export { makeSafetensors, type SafetensorsTensor, safetensorsFile } from './make-safetensors.js';
