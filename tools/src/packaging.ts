@@ -171,14 +171,14 @@ async function answerOf(url: string, model: string): Promise<string> {
 /** Serves a model with an installed cortex, asks it once and ends it. */
 async function serveAndAsk(args: readonly string[], options: ProcessOptions): Promise<string> {
   const cortex = await startCortex(args, options);
-  let answer: string;
-  try {
-    answer = await answerOf(cortex.address.url, cortex.address.model);
-  } finally {
-    const end = await cortex.stop();
-    if (end.code !== 0) throw failed(`cortex up ended with ${end.code}\n${end.stderr}`);
-  }
-  return answer;
+  const asked = await answerOf(cortex.address.url, cortex.address.model).then(
+    (answer) => ({ answer }),
+    (error: unknown) => ({ error }),
+  );
+  const end = await cortex.stop();
+  if ('error' in asked) throw asked.error;
+  if (end.code !== 0) throw failed(`cortex up ended with ${end.code}\n${end.stderr}`);
+  return asked.answer;
 }
 
 async function main(folder: string, report: Report): Promise<void> {

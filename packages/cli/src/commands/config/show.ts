@@ -20,11 +20,10 @@ export default class ConfigShow extends BaseCommand {
     { description: 'Settings of the neuron, as JSON.', command: '<%= config.bin %> config show neuron --json' },
   ];
   static override args = {
-    daemon: Args.option({
-      options: ['gateway', 'neuron'] as const,
+    daemon: Args.option({ options: ['gateway', 'neuron'] as const })({
       default: 'gateway',
       description: 'Whose settings.',
-    })(),
+    }),
   };
   static override flags = { config: sharedFlags.config };
 
