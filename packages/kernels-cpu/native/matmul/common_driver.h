@@ -1,7 +1,7 @@
 // How a product walks over rows and strips: the same for every ISA, which brings the inner products.
 //
 // An `Engine` has
-//   static int32_t strips_at_once(Format, int32_t m)            1 to 4
+//   static int32_t strips_at_once(Format, int32_t m)            1 or 2; up to 4 when m <= 8
 //   static void product(const Weights&, int32_t strip, int32_t strips, const Rows&, int32_t m, float* out, uint8_t* work)
 //                                                               out[strip][row][16]
 //   static void finish(const float* sums, const float* bias, const float* residual, float* y, int32_t features)
@@ -41,9 +41,9 @@ static inline int32_t resident_rows(Format format, int32_t cols) {
   return static_cast<int32_t>(rows);
 }
 
-// Sums of one matrix: [strips at once][rows][16]. Several strips at once only come with few rows.
+// Sums of one matrix: [strips at once][rows][16]. More than two strips at once only come with few rows.
 static inline size_t sums_bytes(int32_t rows) {
-  return static_cast<size_t>(rows + most_strips_at_once * 16) * strip_rows * sizeof(float);
+  return static_cast<size_t>(2 * rows + most_strips_at_once * 8) * strip_rows * sizeof(float);
 }
 
 namespace {

@@ -16,7 +16,7 @@ const MatmulIsa* avx2_if_there() {
 }
 
 const MatmulIsa* avx512_if_there() {
-#if 0
+#if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni")) {
