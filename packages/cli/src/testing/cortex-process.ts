@@ -35,8 +35,8 @@ export interface RunningCortex {
 /** Entry point of the CLI in this package. */
 export const cliProgram = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bin/run.js');
 
-function launch(args: readonly string[], options: ProcessOptions) {
-  const child = spawn(process.execPath, [options.program ?? cliProgram, ...args], {
+function launch(program: string, args: readonly string[], options: ProcessOptions) {
+  const child = spawn(process.execPath, [program, ...args], {
     cwd: options.cwd,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -60,12 +60,20 @@ function launch(args: readonly string[], options: ProcessOptions) {
 
 /** Runs one command to its end. */
 export const runCortex = (args: readonly string[], options: ProcessOptions = {}): Promise<Ended> =>
-  launch(args, options).ended;
+  launch(options.program ?? cliProgram, args, options).ended;
+
+/** Runs any JavaScript program with this Node to its end. */
+export const runProgram = (program: string, args: readonly string[], options: ProcessOptions = {}): Promise<Ended> =>
+  launch(program, args, options).ended;
 
 /** Starts `cortex up --json` on free ports and waits until it says that it is ready; rejects with its words if it ends first. */
 export async function startCortex(args: readonly string[], options: ProcessOptions = {}): Promise<RunningCortex> {
   const free = ['--port', '0', '--neuron-port', '0', '--metrics-port', '0'];
-  const { child, ended, output, onOutput } = launch(['up', '--json', ...free, ...args], options);
+  const { child, ended, output, onOutput } = launch(
+    options.program ?? cliProgram,
+    ['up', '--json', ...free, ...args],
+    options,
+  );
   const address = await new Promise<UpAddress>((resolve, reject) => {
     onOutput(() => {
       const [line, ...rest] = output().split('\n');

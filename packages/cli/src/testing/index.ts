@@ -4,6 +4,7 @@ export {
   type ProcessOptions,
   type RunningCortex,
   runCortex,
+  runProgram,
   startCortex,
   type UpAddress,
 } from './cortex-process.js';
