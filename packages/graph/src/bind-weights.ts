@@ -70,10 +70,12 @@ function localWeight({ row, weight }: ResolvedSlot, part: Part): Weight {
 function formatOf({ slot }: ResolvedSlot, { entries, source }: ResolvedSegment): WeightFormat {
   const format = entries[0]!.format as WeightFormat;
   const other = entries.find((entry) => entry.format !== format);
-  if (other)
-    throw new CortexError('tensor_format', { tensor: other.name, format: other.format, supported: [format] });
+  if (other) throw new CortexError('tensor_format', { tensor: other.name, format: other.format, supported: [format] });
   if (source?.map)
-    throw new CortexError('graph_invalid', { node: slot, reason: 'only the values of a vector may be changed at load' });
+    throw new CortexError('graph_invalid', {
+      node: slot,
+      reason: 'only the values of a vector may be changed at load',
+    });
   return format;
 }
 

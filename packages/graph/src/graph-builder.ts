@@ -1,8 +1,9 @@
 import { CortexError } from '@helexa/core';
 import type { Builder, Rotary } from './builder.js';
+import { GraphWriter } from './graph-writer.js';
 import type { OpDefinition } from './op.js';
-import { type OpName, opcodes } from './opcodes.js';
-import { type Attributes, type Graph, type Node, type Value, type Weight, widthOf } from './value.js';
+import type { OpName } from './opcodes.js';
+import { type Attributes, type Graph, type Value, type Weight, widthOf } from './value.js';
 
 /** What a builder needs to know of the weights: which slots there are. */
 export type WeightLookup = ReadonlyMap<string, Weight>;
@@ -131,12 +132,7 @@ export class GraphBuilder implements Builder {
     return { beta: beta!, g: g! };
   }
 
-  gatedDelta(
-    qkv: Value,
-    beta: Value,
-    g: Value,
-    options: { keyDim: number; valueDim: number; tiled: boolean },
-  ): Value {
+  gatedDelta(qkv: Value, beta: Value, g: Value, options: { keyDim: number; valueDim: number; tiled: boolean }): Value {
     const attributes = {
       layer: this.#ordinal(this.#stateLayers),
       keyDim: options.keyDim,

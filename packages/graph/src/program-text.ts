@@ -43,7 +43,10 @@ function instructionText(program: Omit<Program, 'text'>, index: number, names: O
   const [op, signature] = opOfCode(words[word.opcode]!) ?? [`op ${words[word.opcode]}`, emptySignature];
   const operands = (roles: readonly string[], first: number, known: readonly string[]): string =>
     roles
-      .map((role, place) => [role.replace('?', ''), words[first + 2 * place]!, words[first + 2 * place + 1]!, place] as const)
+      .map(
+        (role, place) =>
+          [role.replace('?', ''), words[first + 2 * place]!, words[first + 2 * place + 1]!, place] as const,
+      )
       .filter(([, offset]) => offset >= 0)
       .map(([role, offset, stride, place]) => `${role}=${known[place]}@${offset}/${stride}`)
       .join(' ');

@@ -75,8 +75,7 @@ export function instances(table: WeightsTable): readonly Instance[] {
       .map((row) => ({ slot: `layers.${layer}.${row.slot}`, row, layer })),
   );
   const first = table.rows.findIndex((row) => row.layers !== undefined);
-  const once = (row: WeightRow): Instance[] =>
-    row.layers === undefined ? [{ slot: row.slot, row, layer: null }] : [];
+  const once = (row: WeightRow): Instance[] => (row.layers === undefined ? [{ slot: row.slot, row, layer: null }] : []);
   return [
     ...table.rows.slice(0, Math.max(first, 0)).flatMap(once),
     ...ofLayers,

@@ -83,7 +83,10 @@ class ShardPass {
       if (!state) invalid(node, `op '${node.op}' gives no state for output ${index}`);
       const whole = state.kind !== 'split';
       if (whole && output.segments.join() !== made.outputs[index]!.segments.join())
-        invalid(node, `'${output.name}' is ${describeState(state)}, but a rank has ${widthOf(made.outputs[index]!)} columns`);
+        invalid(
+          node,
+          `'${output.name}' is ${describeState(state)}, but a rank has ${widthOf(made.outputs[index]!)} columns`,
+        );
       this.#local.set(output, made.outputs[index]!);
       this.#states.set(output, state);
       if (!whole) this.#origins.set(output, this.#originOf(node));

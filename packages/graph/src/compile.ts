@@ -1,0 +1,118 @@
+import { type Checkpoint, CortexError, type WeightFormat } from '@helexa/core';
+import type { Architecture, ModelFacts } from './architecture.js';
+import type { Backend, KvFormat } from './backend.js';
+import { takePart } from './bind-weights.js';
+import { paperCheckpoint } from './checkpoint-tensors.js';
+import { GraphBuilder } from './graph-builder.js';
+import { type MemoryPlan, planBytes } from './memory-plan.js';
+import type { OpName } from './opcodes.js';
+import { ops } from './ops/index.js';
+import { fuse } from './passes/fuse.js';
+import { lower } from './passes/lower.js';
+import { planMemory, verifyPlan } from './passes/plan-memory.js';
+import { shardGraph } from './passes/shard.js';
+import { verify } from './passes/verify.js';
+import type { Program } from './program.js';
+import { type ResolvedWeights, resolveWeights } from './resolve-weights.js';
+import { checkDivision, rowRuns } from './shard.js';
+import type { StepLimits } from './step.js';
+import type { Graph } from './value.js';
+import type { Fill } from './weights.js';
+
+/** What the compiler asks of a backend. */
+export type CompileTarget = Pick<Backend, 'name' | 'ops' | 'fusions' | 'weightFormats' | 'quantisedRowBytes'>;
+
+export interface CompileOptions {
+  readonly architecture: Architecture;
+  /** Parsed by the architecture. */
+  readonly config: unknown;
+  readonly checkpoint: Checkpoint;
+  readonly ranks: number;
+  readonly backend: CompileTarget;
+  readonly limits: StepLimits;
+  /** How keys and values are kept, for the memory plan; F16 when absent. */
+  readonly kvFormat?: KvFormat;
+}
+
+export interface Compiled {
+  /** One per rank. */
+  readonly programs: readonly Program[];
+  /** Per rank, parallel to the tensors of its program. */
+  readonly fills: readonly (readonly Fill[])[];
+  readonly facts: ModelFacts;
+  readonly plan: MemoryPlan;
+}
+
+/** Compiles one model for its ranks: table and graph in, programs and what fills their tensors out. Nothing is read. */
+export function compile(options: CompileOptions): Compiled {
+  const { architecture, config, checkpoint, ranks, backend, limits, kvFormat = 'F16' } = options;
+  const facts = architecture.facts(config);
+  if (limits.vocab !== facts.vocab)
+    throw new CortexError('graph_invalid', {
+      node: 'sample',
+      reason: `the step buffers are made for a vocabulary of ${limits.vocab}; the model has ${facts.vocab}`,
+    });
+  const table = architecture.weights(config);
+  checkDivision(table, ranks);
+  const resolved = resolveWeights(table, checkpoint, backend.weightFormats);
+  const graph = buildGraph(architecture, config, resolved);
+  const parts = Array.from({ length: ranks }, (_, rank) => compileRank(graph, resolved, options, rank, facts));
+  const programs = parts.map((part) => part.program);
+  return { programs, fills: parts.map((part) => part.fills), facts, plan: planBytes(programs, limits, kvFormat) };
+}
+
+/** Compiles a model that has no checkpoint: formats are given by slot. For estimates, program diffs and random models. */
+export function compileFromConfig(
+  options: Omit<CompileOptions, 'checkpoint'> & {
+    readonly kind?: Checkpoint['kind'];
+    readonly format: (slot: string) => WeightFormat;
+  },
+): Compiled {
+  const { kind = 'safetensors', format } = options;
+  const checkpoint = paperCheckpoint(options.architecture.weights(options.config), { kind, format });
+  return compile({ ...options, checkpoint });
+}
+
+/** The forward graph in global dimensions, verified. */
+export function buildGraph(architecture: Architecture, config: unknown, resolved: ResolvedWeights): Graph {
+  const weights = new Map([...resolved.slots].map(([slot, { weight }]) => [slot, weight]));
+  const builder = new GraphBuilder(weights, ops);
+  architecture.forward(builder, config);
+  const graph = builder.build();
+  verify(graph, ops);
+  const read = new Set(graph.nodes.flatMap((node) => Object.values(node.weights).map((weight) => weight?.slot)));
+  const idle = [...weights.keys()].find((slot) => !read.has(slot));
+  if (idle !== undefined)
+    throw new CortexError('graph_invalid', { node: idle, reason: 'no node of the forward graph reads this weight' });
+  return graph;
+}
+
+function compileRank(
+  graph: Graph,
+  resolved: ResolvedWeights,
+  options: CompileOptions,
+  rank: number,
+  facts: ModelFacts,
+): { program: Program; fills: readonly Fill[] } {
+  const { ranks, backend, limits } = options;
+  const part = { rank, ranks };
+  const bound = takePart(resolved, part);
+  const cuts = new Map(
+    resolved.table.rows.flatMap((row) => (row.cut ? [[row.cut.cut.name, row.cut.cut] as const] : [])),
+  );
+  const rowStart = (slot: string): number => {
+    const { row } = resolved.slots.get(slot)!;
+    return rowRuns(row, row.segments[0]!, part)[0]!.start;
+  };
+  const sharded = shardGraph(graph, { ...part, definitions: ops, weights: bound.weights, rowStart, cuts });
+  verify(sharded, ops);
+  const formatOf = (tensor: number): WeightFormat => bound.tensors[tensor]!.format;
+  const fused = fuse(sharded, { definitions: ops, backend, formatOf });
+  verify(fused, ops);
+  const missing = fused.nodes.find((node) => !backend.ops.has(node.op as OpName));
+  if (missing) throw new CortexError('op_unsupported', { node: missing.name, op: missing.op, backend: backend.name });
+  const plan = planMemory(fused, limits);
+  verifyPlan(plan);
+  const program = lower(fused, plan, { ...part, definitions: ops, tensors: bound.tensors, vocab: facts.vocab });
+  return { program, fills: bound.fills };
+}
