@@ -26,4 +26,5 @@ export * from './resolve-weights.js';
 export * from './shard.js';
 export * from './step.js';
 export * from './value.js';
+export * from './weight-rows.js';
 export * from './weights.js';

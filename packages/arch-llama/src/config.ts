@@ -1,0 +1,89 @@
+import type { GgufMetadata } from '@helexa/core';
+import { ggufReader, parseModelConfig, parseRope, type Rope, requireConfig } from '@helexa/graph';
+import { z } from 'zod';
+
+const count = z.int().positive();
+
+/**
+ * Keys of config.json that change what is computed, spelled as the hub spells them, with the reference's defaults. A value
+ * that is not supported is refused by name; keys that only concern training or other programs are not looked at.
+ */
+const schema = z.object({
+  vocab_size: count,
+  hidden_size: count,
+  intermediate_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  num_key_value_heads: count.nullish(),
+  head_dim: count.nullish(),
+  max_position_embeddings: count,
+  rms_norm_eps: z.number().positive(),
+  hidden_act: z.literal('silu').default('silu'),
+  /** null: unknown, as in a GGUF file. */
+  attention_bias: z.boolean().nullable().default(false),
+  mlp_bias: z.boolean().nullable().default(false),
+  tie_word_embeddings: z.boolean().default(false),
+  rope_theta: z.number().positive().optional(),
+  rope_scaling: z.record(z.string(), z.unknown()).nullish(),
+  rope_parameters: z.record(z.string(), z.unknown()).nullish(),
+  quantization_config: z.null({ error: 'quantised safetensors are not supported; use a GGUF file' }).optional(),
+});
+
+type Fields = z.infer<typeof schema>;
+
+/** The config of one model with what follows from it. */
+export interface LlamaConfig extends Fields {
+  readonly num_key_value_heads: number;
+  readonly headDim: number;
+  readonly rope: Rope;
+}
+
+/** Parses config.json, refusing by name what the reference would compute and this architecture does not. */
+export function parseConfig(json: unknown, file: string): LlamaConfig {
+  const fields = parseModelConfig(schema, json, file);
+  const { hidden_size: hidden, num_attention_heads: heads } = fields;
+  const kvHeads = fields.num_key_value_heads ?? heads;
+  requireConfig(
+    heads % kvHeads === 0,
+    file,
+    `'num_attention_heads' is ${heads}; it must be a multiple of 'num_key_value_heads' (${kvHeads})`,
+  );
+  const headDim = fields.head_dim ?? hidden / heads;
+  requireConfig(
+    Number.isInteger(headDim) && headDim % 2 === 0,
+    file,
+    `'head_dim' is ${headDim}; an even whole number is wanted`,
+  );
+  const rope = parseRope(fields, file);
+  return Object.freeze({ ...fields, num_key_value_heads: kvHeads, headDim, rope });
+}
+
+/** The same keys out of GGUF metadata. */
+export function ggufConfig(metadata: GgufMetadata): unknown {
+  const read = ggufReader(metadata, 'llama');
+  const tokens = metadata.get('tokenizer.ggml.tokens');
+  const scaling = read.string('rope.scaling.type');
+  return {
+    vocab_size: read.number('vocab_size') ?? (Array.isArray(tokens) ? tokens.length : undefined),
+    hidden_size: read.number('embedding_length'),
+    intermediate_size: read.number('feed_forward_length'),
+    num_hidden_layers: read.number('block_count'),
+    num_attention_heads: read.number('attention.head_count'),
+    num_key_value_heads: read.number('attention.head_count_kv'),
+    head_dim: read.number('attention.key_length'),
+    max_position_embeddings: read.number('context_length'),
+    rms_norm_eps: read.number('attention.layer_norm_rms_epsilon'),
+    attention_bias: null,
+    mlp_bias: null,
+    rope_theta: read.number('rope.freq_base'),
+    rope_scaling:
+      scaling === undefined || scaling === 'none'
+        ? null
+        : {
+            rope_type: scaling,
+            factor: read.number('rope.scaling.factor'),
+            original_max_position_embeddings: read.number('rope.scaling.original_context_length'),
+            attention_factor: read.number('rope.scaling.attn_factor'),
+          },
+  };
+}

@@ -1,0 +1,1 @@
+export { qwen3 } from './qwen3.js';
