@@ -12,12 +12,18 @@ test.after.always(() => rm(folder, { recursive: true }));
 
 test('findModel takes a path as it stands', async (t) => {
   const found = await findModel(join(folder, 'org/one'), []);
-  t.deepEqual(found, { path: join(folder, 'org/one'), folder: join(folder, 'org'), id: 'one' });
+  t.deepEqual(found, { path: join(folder, 'org/one'), id: 'one', configured: join(folder, 'org/one') });
 });
 
 test('findModel looks an id up below the models folders', async (t) => {
   const found = await findModel('org/one', ['/nonexistent', folder]);
-  t.deepEqual(found, { path: join(folder, 'org/one'), folder, id: 'org/one' });
+  t.deepEqual(found, { path: join(folder, 'org/one'), id: 'org/one', configured: 'org/one' });
+});
+
+test('findModel leaves the ending of a .gguf file out of its id', async (t) => {
+  const path = join(folder, 'two.gguf');
+  t.deepEqual(await findModel(path, []), { path, id: 'two', configured: path });
+  t.deepEqual(await findModel('two', [folder]), { path, id: 'two', configured: 'two' });
 });
 
 test('findModel names what there is when the id is unknown', async (t) => {

@@ -7,9 +7,10 @@ import { CortexError } from '@helexa/core';
 export interface FoundModel {
   /** Checkpoint folder, or a .gguf file. */
   readonly path: string;
-  /** Folder to list as `models_dir`, below which `id` names the model. */
-  readonly folder: string;
+  /** What a client calls it. */
   readonly id: string;
+  /** What `default_models` of a neuron calls it: the id below a models folder, or an absolute path. */
+  readonly configured: string;
 }
 
 const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,7 +29,7 @@ const exists = async (path: string): Promise<boolean> =>
 
 async function at(path: string): Promise<FoundModel> {
   const real = await realpath(path);
-  return { path: real, folder: dirname(real), id: basename(real) };
+  return { path: real, id: basename(real, '.gguf'), configured: real };
 }
 
 /** Entries of the folders that look like models, for the suggestion of an error; a folder that cannot be read lists none. */
@@ -59,8 +60,8 @@ export async function findModel(
   }
   if (await exists(model)) return at(model);
   for (const folder of folders) {
-    const path = join(folder, model);
-    if (await exists(path)) return { path, folder, id: model };
+    for (const path of [join(folder, model), join(folder, `${model}.gguf`)])
+      if (await exists(path)) return { path, id: model, configured: model };
   }
   throw new CortexError('model_not_found', { model, available: await modelsIn(folders) });
 }

@@ -101,9 +101,8 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
               gateway,
               neuron: {
                 ...neuron,
-                models_dir: [found.folder, ...neuron.models_dir.filter((folder) => folder !== found.folder)],
                 default_models: [
-                  { model_id: found.id, ...(flags.tp === undefined ? {} : { tensor_parallel: flags.tp }) },
+                  { model_id: found.configured, ...(flags.tp === undefined ? {} : { tensor_parallel: flags.tp }) },
                 ],
               },
               architectures,
