@@ -6,7 +6,7 @@ namespace cortex::matmul {
 namespace {
 
 const MatmulIsa* avx2_if_there() {
-#if 0
+#if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
     return avx2_isa();
