@@ -18,7 +18,10 @@ With --message it asks once and ends. Without it, an empty line or Ctrl-D ends t
   ];
   static override flags = {
     endpoint: sharedFlags.endpoint,
-    model: Flags.string({ char: 'm', summary: 'Model to ask; by default the first that the gateway lists.' }),
+    model: Flags.string({
+      char: 'm',
+      summary: 'Model to ask; by default the first loaded one that the gateway lists.',
+    }),
     message: Flags.string({ summary: 'Ask this once instead of reading from the terminal.' }),
     'max-tokens': Flags.integer({ min: 1, summary: 'Longest answer, in tokens.' }),
     thoughts: Flags.boolean({ summary: 'Also print what the model thinks before it answers.' }),
@@ -26,8 +29,8 @@ With --message it asks once and ends. Without it, an empty line or Ctrl-D ends t
 
   async run(): Promise<{ model: string; answer: string } | undefined> {
     const { flags } = await this.parse(Chat);
-    const model = flags.model ?? (await fetchModels(flags.endpoint))[0]?.id;
-    if (model === undefined) throw new CortexError('model_not_found', { model: 'any' });
+    const model = flags.model ?? (await fetchModels(flags.endpoint)).find((listed) => listed['loaded'] === true)?.id;
+    if (model === undefined) throw new CortexError('model_not_loaded', { model: 'any', nodes: [] });
     const ask = async (messages: readonly ChatMessage[]): Promise<string> => {
       let answer = '';
       const request = {

@@ -9,6 +9,7 @@ import { table } from '../table.js';
 interface GatewayHealth {
   readonly status?: string;
   readonly nodes?: { readonly healthy?: number; readonly total?: number };
+  readonly neurons?: readonly { readonly name: string; readonly healthy: boolean; readonly reason?: string }[];
 }
 
 interface NeuronHealth {
@@ -67,6 +68,8 @@ a gateway that does not answer is an error.`;
     const styled = process.stdout.isTTY === true;
     const { healthy, total } = gateway.nodes ?? {};
     this.log(`gateway ${endpoint}: ${text(gateway.status)}, ${text(healthy)} of ${text(total)} neurons answer`);
+    for (const neuron of gateway.neurons ?? [])
+      if (!neuron.healthy) this.log(`  ${neuron.name} does not answer: ${text(neuron.reason)}`);
     const places = (model: ListedModel): string =>
       (Array.isArray(model['locations']) ? (model['locations'] as { node?: string; status?: string }[]) : [])
         .map((place) => `${place.node}(${place.status})`)
