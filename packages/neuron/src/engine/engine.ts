@@ -1,9 +1,10 @@
 import { CortexError } from '@helexa/core';
 import type { DeviceModel } from '@helexa/graph';
+import type { OutputEvent } from '../text/output-event.js';
 import { BlockManager, type PageCounts, type PageLease, type ReuseScope } from './block-manager.js';
 import { EventQueue } from './event-queue.js';
 import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
-import type { EngineState, Generation, GenerationRequest, TextEvent, TextSink } from './generation.js';
+import type { EngineState, Generation, GenerationRequest, TextSink } from './generation.js';
 import { type BatchEntry, planAdmission, planStep } from './scheduler.js';
 import { StepWriter } from './step-writer.js';
 
@@ -314,18 +315,19 @@ export class Engine {
     }
   }
 
-  #emit(sequence: Sequence, events: readonly TextEvent[]): void {
+  #emit(sequence: Sequence, events: readonly OutputEvent[]): void {
     const { queue } = sequence.flight;
     const { choice } = sequence;
     for (const event of events) {
-      if (event.type === 'text') {
+      if (event.type === 'content') {
         queue.push({ type: 'text-delta', choice, text: event.text, logprobs: sequence.logprobs });
         sequence.logprobs = [];
       } else if (event.type === 'reasoning') {
         queue.push({ type: 'reasoning-delta', choice, text: event.text });
       } else {
         sequence.hasToolCall = true;
-        queue.push({ type: 'tool-call', choice, call: event.call });
+        const { index, id, name } = event;
+        queue.push({ type: 'tool-call', choice, call: { index, id, name, arguments: event.arguments } });
       }
     }
   }

@@ -23,6 +23,7 @@ export type FinishReason = 'stop' | 'length' | 'tool_calls';
 export interface ToolCall {
   /** Position among the calls of its choice. */
   readonly index: number;
+  readonly id: string;
   readonly name: string;
   /** Complete JSON text. */
   readonly arguments: string;

@@ -1,19 +1,14 @@
 import type { CortexError } from '@helexa/core';
-import type { GenerationEvent, ToolCall } from './events.js';
+import type { OutputEvent } from '../text/output-event.js';
+import type { GenerationEvent } from './events.js';
 import type { SamplingParameters } from './step-writer.js';
-
-/** What a text sink makes of tokens. */
-export type TextEvent =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'reasoning'; readonly text: string }
-  | { readonly type: 'tool-call'; readonly call: ToolCall };
 
 /** Turns the tokens of one choice into text, one by one. Owner: the engine, from admission to the choice's end. */
 export interface TextSink {
   /** `isStopped`: a stop string was met; what came before it is in `events` or comes with `end`. */
-  push(token: number): { readonly events: readonly TextEvent[]; readonly isStopped: boolean };
+  push(token: number): { readonly events: readonly OutputEvent[]; readonly isStopped: boolean };
   /** What was held back. */
-  end(): readonly TextEvent[];
+  end(): readonly OutputEvent[];
   /** Tokens so far that were part of reasoning. */
   readonly reasoningTokens: number;
 }

@@ -23,7 +23,7 @@ export function numberSink(stop?: number): TextSink {
     push: (token) =>
       token === stop
         ? { events: [], isStopped: true }
-        : { events: [{ type: 'text', text: `${token} ` }], isStopped: false },
+        : { events: [{ type: 'content', text: `${token} ` }], isStopped: false },
     end: () => [],
   };
 }

@@ -1,0 +1,212 @@
+import {
+  type CompletionLogprobs,
+  type CompletionRequest,
+  type CompletionResponse,
+  CortexError,
+  completionChunks,
+  completionRequest,
+  toOpenAiError,
+} from '@helexa/core';
+import type { FinishReason, GenerationEvent, TokenLogprob } from '../engine/events.js';
+import type { GenerationRequest } from '../engine/generation.js';
+import type { ServedModel } from '../model/served-model.js';
+import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
+import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
+import { addUsage, type InferenceContext, observed, type TimedUsage, toWireUsage } from './generation-run.js';
+import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
+import { SseStream } from './sse-stream.js';
+
+/** OpenAI's own default for plain completions. */
+const defaultCompletionTokens = 16;
+const maxPrompts = 64;
+
+/** `POST /v1/completions`: one generation per prompt; choice `p * n + c` is choice c of prompt p. */
+export async function completions(exchange: Exchange, context: InferenceContext): Promise<void> {
+  const body = await readBody(exchange, completionRequest, context.bodyLimitBytes);
+  const model = context.modelOf(body.model);
+  // A prompt that is refused after others were queued takes them along.
+  const local = new AbortController();
+  const requests = readCompletionRequests(body, model, AbortSignal.any([exchange.signal, local.signal]));
+  let generations: AsyncIterable<GenerationEvent>[];
+  try {
+    generations = requests.map((request) => model.engine.generate(request));
+  } catch (error) {
+    local.abort();
+    throw error;
+  }
+  const choices = requests[0]!.choices;
+  const prompts = generations.map((generation, index) =>
+    shifted(observed(generation, exchange, model, context), index * choices),
+  );
+  const identity = {
+    id: context.newId('cmpl-'),
+    created: Math.floor(context.clock.unixMs() / 1000),
+    model: body.model,
+  };
+  const makers = Array.from({ length: prompts.length * choices }, () => new LogprobMaker(model.tokenizer));
+  if (!body.stream) {
+    const answer = await collect(merged(prompts, local), makers);
+    sendJson(exchange, 200, { ...identity, object: 'text_completion', ...answer });
+    return;
+  }
+  const stream = new SseStream(exchange.response, context.clock, exchange.signal);
+  const chunks = completionChunks(identity);
+  let usage: TimedUsage | null = null;
+  try {
+    for await (const event of merged(prompts, local)) {
+      if (event.type === 'text-delta') {
+        const logprobs = makers[event.choice]!.next(event.logprobs);
+        await stream.send(chunks.text(event.text, event.choice, logprobs));
+      } else if (event.type === 'choice-end') {
+        const chunk = chunks.finish(finishOf(event.reason), event.choice);
+        const logprobs = makers[event.choice]!.next(event.logprobs);
+        await stream.send({ ...chunk, choices: chunk.choices.map((choice) => ({ ...choice, logprobs })) });
+      } else if (event.type === 'generation-end') {
+        const own = toWireUsage(event.usage, event.timing);
+        usage = usage ? addUsage(usage, own) : own;
+      }
+    }
+    if (usage && body.stream_options?.include_usage !== false) await stream.send(chunks.usage(usage));
+  } catch (error) {
+    const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
+    if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);
+    await stream.fail(wire);
+    return;
+  }
+  await stream.finish();
+}
+
+/** The requests of a body, one per prompt; refuses what cannot be honoured. */
+export function readCompletionRequests(
+  body: CompletionRequest,
+  model: ServedModel,
+  signal: AbortSignal,
+): GenerationRequest[] {
+  refuseUnsupported(body.echo === true, 'echo', true, 'false is');
+  refuseUnsupported(body.suffix != null && body.suffix !== '', 'suffix', body.suffix, 'none is');
+  const isBestOf = body.best_of != null && body.best_of !== (body.n ?? 1);
+  refuseUnsupported(isBestOf, 'best_of', body.best_of, `the value of 'n' is`);
+  const { choices, stops, seed, sampling } = readSampling(body, model, body.logprobs ?? null);
+  const maxTokens = readMaxTokens(body, defaultCompletionTokens);
+  const prompts = readPrompts(body.prompt, model);
+  refuseUnsupported(prompts.length > maxPrompts, 'prompt', `${prompts.length} prompts`, `up to ${maxPrompts} are`);
+  return prompts.map((prompt) => {
+    if (prompt.length >= model.engine.maxContext) {
+      throw new CortexError('context_length_exceeded', { prompt_len: prompt.length, max: model.engine.maxContext });
+    }
+    return {
+      prompt,
+      maxTokens,
+      choices,
+      sampling,
+      seed,
+      stopTokens: model.stopTokens,
+      openSink: () => model.openSink({ stops, chat: null }),
+      signal,
+    };
+  });
+}
+
+function readPrompts(prompt: CompletionRequest['prompt'], model: ServedModel): number[][] {
+  const isIds = (value: unknown): value is number[] => Array.isArray(value) && typeof value[0] === 'number';
+  const list: readonly (string | readonly number[])[] = typeof prompt === 'string' || isIds(prompt) ? [prompt] : prompt;
+  refuseUnless(list.length > 0, 'prompt', 'it is empty; at least one prompt is wanted');
+  return list.map((each) => {
+    const ids = typeof each === 'string' ? model.tokenizer.encode(each, { special: true }) : [...each];
+    refuseUnless(ids.length > 0, 'prompt', 'it has no tokens; at least one is wanted');
+    const bad = ids.find((id) => id >= model.facts.vocab);
+    refuseUnless(bad === undefined, 'prompt', `${bad} is no token id of this model`);
+    return ids;
+  });
+}
+
+const finishOf = (reason: FinishReason): 'stop' | 'length' => (reason === 'length' ? 'length' : 'stop');
+
+async function* shifted(events: AsyncIterable<GenerationEvent>, by: number): AsyncGenerator<GenerationEvent> {
+  for await (const event of events)
+    yield event.type === 'generation-end' ? event : { ...event, choice: event.choice + by };
+}
+
+/** Events of several generations as they come; when one fails, the others are cancelled and read out. */
+async function* merged(
+  sources: readonly AsyncGenerator<GenerationEvent>[],
+  local: AbortController,
+): AsyncGenerator<GenerationEvent> {
+  const pending = new Map(sources.map((source, index) => [index, nextOf(source, index)]));
+  try {
+    while (pending.size > 0) {
+      const { index, result } = await Promise.race(pending.values());
+      if (result.done) {
+        pending.delete(index);
+        continue;
+      }
+      pending.set(index, nextOf(sources[index]!, index));
+      yield result.value;
+    }
+  } finally {
+    local.abort();
+    await Promise.allSettled(pending.values());
+  }
+}
+
+const nextOf = async (source: AsyncGenerator<GenerationEvent>, index: number) => ({
+  index,
+  result: await source.next(),
+});
+
+async function collect(
+  events: AsyncIterable<GenerationEvent>,
+  makers: readonly LogprobMaker[],
+): Promise<Pick<CompletionResponse, 'choices' | 'usage'>> {
+  const drafts = makers.map(() => ({ text: '', logprobs: [] as TokenLogprob[], finish: 'stop' as 'stop' | 'length' }));
+  let usage: TimedUsage | null = null;
+  for await (const event of events) {
+    if (event.type === 'generation-end') {
+      const own = toWireUsage(event.usage, event.timing);
+      usage = usage ? addUsage(usage, own) : own;
+    } else if (event.type === 'text-delta') {
+      drafts[event.choice]!.text += event.text;
+      drafts[event.choice]!.logprobs.push(...event.logprobs);
+    } else if (event.type === 'choice-end') {
+      drafts[event.choice]!.finish = finishOf(event.reason);
+      drafts[event.choice]!.logprobs.push(...event.logprobs);
+    }
+  }
+  return {
+    choices: drafts.map(({ text, logprobs, finish }, index) => ({
+      index,
+      text,
+      logprobs: makers[index]!.next(logprobs),
+      finish_reason: finish,
+    })),
+    usage,
+  };
+}
+
+/** Log-probabilities in the older form; text offsets go on from one event to the next. */
+class LogprobMaker {
+  readonly #tokenizer: Tokenizer;
+  #offset = 0;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  next(logprobs: readonly TokenLogprob[]): CompletionLogprobs | null {
+    if (logprobs.length === 0) return null;
+    const tokens = logprobs.map(({ token }) => this.#tokenizer.decode([token]));
+    const offsets = tokens.map((text) => {
+      const at = this.#offset;
+      this.#offset += text.length;
+      return at;
+    });
+    return {
+      tokens,
+      token_logprobs: logprobs.map(({ logprob }) => logprob),
+      top_logprobs: logprobs.map(({ top }) =>
+        Object.fromEntries(top.map(({ token, logprob }) => [this.#tokenizer.decode([token]), logprob])),
+      ),
+      text_offset: offsets,
+    };
+  }
+}

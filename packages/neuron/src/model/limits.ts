@@ -1,0 +1,87 @@
+import { CortexError } from '@helexa/core';
+import { type MemoryPlan, type ModelFacts, pageTokens, type StepLimits } from '@helexa/graph';
+
+/** What the operator may ask for; absent is decided here. */
+export interface RequestedLimits {
+  readonly maxRows?: number | undefined;
+  readonly maxSequences?: number | undefined;
+  readonly maxContext?: number | undefined;
+  readonly pages?: number | undefined;
+  readonly maxTopLogprobs?: number | undefined;
+  readonly maxBias?: number | undefined;
+  readonly exposeLogits?: boolean | undefined;
+}
+
+export interface DecidedLimits {
+  readonly limits: StepLimits;
+  /** One sentence for each thing that is less than the model or the operator would have. */
+  readonly notes: readonly string[];
+}
+
+/** Kept free for the rest of the process. */
+const headroom = (availableBytes: number): number => Math.max(128 * 2 ** 20, availableBytes / 16);
+
+/** The limits that follow from the model and the request alone: a pool of one full context per sequence. */
+export function draftLimits(facts: ModelFacts, requested: RequestedLimits): DecidedLimits {
+  const maxRows = requested.maxRows ?? 512;
+  const maxSequences = Math.min(requested.maxSequences ?? 8, maxRows);
+  const maxContext = Math.min(requested.maxContext ?? facts.maxContext, facts.maxContext);
+  const isShortened = requested.maxContext !== undefined && requested.maxContext > facts.maxContext;
+  return {
+    limits: {
+      maxRows,
+      maxSequences,
+      maxSampled: maxSequences,
+      maxContext,
+      pages: requested.pages ?? Math.ceil(maxContext / pageTokens) * maxSequences,
+      vocab: facts.vocab,
+      maxBias: requested.maxBias ?? 300,
+      maxTopLogprobs: requested.maxTopLogprobs ?? 20,
+      exposeLogits: requested.exposeLogits ?? false,
+    },
+    notes: isShortened ? [`The context is ${maxContext} tokens: the model was made for no more`] : [],
+  };
+}
+
+/**
+ * Fits drafted limits into the memory there is: at least one full context when it fits, else a shorter one, and says so.
+ * Beyond one context, and unless pages were asked for, the pool takes at most half of what is left, so that other models
+ * find room. `availableBytes` 0 means unknown.
+ */
+export function fitLimits(
+  draft: DecidedLimits,
+  plan: MemoryPlan,
+  availableBytes: number,
+  requested: RequestedLimits,
+): DecidedLimits {
+  const { limits } = draft;
+  const notes = [...draft.notes];
+  const sum = (pick: (rank: MemoryPlan['ranks'][number]) => number) =>
+    plan.ranks.reduce((total, rank) => total + pick(rank), 0);
+  const pageBytes = pageTokens * sum((rank) => rank.kvBytesPerToken);
+  const fixedBytes = sum((rank) => rank.totalBytes - rank.kvBytes);
+  const isBounded = availableBytes > 0 && pageBytes > 0;
+  const left = availableBytes - headroom(availableBytes) - fixedBytes;
+  const affordable = isBounded ? Math.max(0, Math.floor(left / pageBytes)) : limits.pages;
+  const perContext = Math.ceil(limits.maxContext / pageTokens);
+  const polite = Math.max(perContext, Math.floor(affordable / 2));
+
+  let { pages, maxContext } = limits;
+  if (isBounded && requested.pages === undefined) pages = Math.min(pages, polite);
+  if (pages > affordable) {
+    notes.push(`The cache has ${affordable} pages instead of ${pages}: memory allows no more`);
+    pages = affordable;
+  }
+  if (pages < 1) {
+    throw new CortexError('out_of_memory', {
+      what: 'the model with one page of its key-value cache',
+      wantBytes: Math.ceil(fixedBytes + pageBytes + headroom(availableBytes)),
+      haveBytes: availableBytes,
+    });
+  }
+  if (pages < perContext) {
+    notes.push(`The context is ${pages * pageTokens} tokens instead of ${maxContext}: the cache holds no more`);
+    maxContext = pages * pageTokens;
+  }
+  return { limits: { ...limits, pages, maxContext }, notes };
+}

@@ -1,0 +1,125 @@
+import { type Checkpoint, openCheckpoint } from '@helexa/core';
+import {
+  type Architecture,
+  type ArchitectureRegistry,
+  type Backend,
+  type Compiled,
+  compile,
+  type DeviceModel,
+  type KvFormat,
+  type ModelFacts,
+  planBytes,
+  type StepLayout,
+} from '@helexa/graph';
+import { openFileReader } from './file-reader.js';
+import { freeBytesOf, readHostMemory } from './host-memory.js';
+import { type DecidedLimits, draftLimits, fitLimits, type RequestedLimits } from './limits.js';
+import { type UploadProgress, uploadWeights } from './upload.js';
+
+export interface LoadModelOptions {
+  /** Folder or file of the checkpoint. */
+  readonly path: string;
+  readonly registry: ArchitectureRegistry;
+  readonly backend: Backend;
+  readonly ranks?: number;
+  readonly kvFormat?: KvFormat;
+  readonly limits?: RequestedLimits;
+  readonly threads?: number | undefined;
+  readonly onProgress?: (progress: UploadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A model on its device, ready to step. Owner: whoever loaded it. */
+export interface LoadedModel {
+  readonly device: DeviceModel;
+  readonly compiled: Compiled;
+  readonly facts: ModelFacts;
+  readonly architecture: Architecture;
+  readonly config: unknown;
+  readonly checkpoint: Checkpoint;
+  readonly layout: StepLayout;
+  /** Device index of each rank. */
+  readonly devices: readonly number[];
+  /** Checkpoint bytes that each rank read. */
+  readonly bytesRead: readonly number[];
+  /** Sentences on what is less than the model or the operator would have. */
+  readonly notes: readonly string[];
+  dispose(): Promise<void>;
+}
+
+/** A model compiled for its devices, with limits that fit; nothing of its weights has been read. */
+export interface PlannedModel {
+  readonly checkpoint: Checkpoint;
+  readonly architecture: Architecture;
+  readonly config: unknown;
+  readonly compiled: Compiled;
+  readonly decided: DecidedLimits;
+  readonly devices: readonly number[];
+  /** Free memory of the devices in use; 0: unknown. */
+  readonly availableBytes: number;
+}
+
+/** Reads in flight and their size: 64 MB in all, enough to keep a disk busy. */
+const loadBuffers = { concurrency: 8, bufferBytes: 8 * 2 ** 20 };
+
+/** Compiles a model and fits its limits into the devices' memory, from headers alone. */
+export async function planModel(
+  options: Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits'>,
+): Promise<PlannedModel> {
+  const { registry, backend, ranks = 1, kvFormat = 'F16', limits: requested = {} } = options;
+  const checkpoint = await openCheckpoint(options.path);
+  const { architecture, config } = registry.forCheckpoint(checkpoint);
+  const draft = draftLimits(architecture.facts(config), requested);
+  const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits: draft.limits, kvFormat });
+  const found = await backend.discover();
+  const devices = Array.from({ length: ranks }, (_, rank) => found[rank % found.length]?.index ?? 0);
+  const availableBytes = freeBytesOf(found, devices, readHostMemory());
+  const decided = fitLimits(draft, compiled.plan, availableBytes, requested);
+  const plan = planBytes(compiled.programs, decided.limits, kvFormat);
+  return { checkpoint, architecture, config, compiled: { ...compiled, plan }, decided, devices, availableBytes };
+}
+
+/** Loads a model onto its devices, each rank from its own bytes only. On any failure nothing of it is left. */
+export async function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
+  const { backend, kvFormat = 'F16', threads, onProgress, signal } = options;
+  const { checkpoint, architecture, config, compiled, decided, devices } = await planModel(options);
+  signal?.throwIfAborted();
+  const device = await backend.load({
+    programs: compiled.programs,
+    devices,
+    limits: decided.limits,
+    kvFormat,
+    ...(threads === undefined ? {} : { threads }),
+  });
+  const reader = openFileReader();
+  try {
+    const bytesRead = await uploadWeights({
+      device,
+      programs: compiled.programs,
+      fills: compiled.fills,
+      reader,
+      ...loadBuffers,
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    await device.seal();
+    return {
+      device,
+      compiled,
+      facts: compiled.facts,
+      architecture,
+      config,
+      checkpoint,
+      layout: device.layout,
+      devices,
+      bytesRead,
+      notes: decided.notes,
+      dispose: () => device.dispose(),
+    };
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,184 @@
+import { type Clock, CortexError } from '@helexa/core';
+import type { Logger } from 'pino';
+import type { ServedModel } from './served-model.js';
+import type { UploadProgress } from './upload.js';
+
+/** How one model is to be loaded. */
+export interface ModelSpec {
+  readonly id: string;
+  /** Folder or file of the checkpoint. */
+  readonly path: string;
+  readonly tensorParallel: number;
+  readonly device: string;
+}
+
+/** Where a model is in its life here. */
+export type ModelState =
+  | {
+      readonly kind: 'loading';
+      readonly progress: UploadProgress;
+      readonly done: Promise<void>;
+      readonly abort: AbortController;
+    }
+  | { readonly kind: 'ready'; readonly model: ServedModel }
+  | { readonly kind: 'failed'; readonly error: CortexError; readonly model: ServedModel | null }
+  | { readonly kind: 'unloading'; readonly done: Promise<void> };
+
+export interface ModelRow {
+  readonly spec: ModelSpec;
+  readonly state: ModelState;
+}
+
+export interface ModelTableOptions {
+  /** Opens a model; `onFailed` is called when its device fails later. */
+  readonly open: (spec: ModelSpec, hooks: OpenHooks) => Promise<ServedModel>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface OpenHooks {
+  readonly onProgress: (progress: UploadProgress) => void;
+  readonly onFailed: (error: CortexError) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The models of this neuron: one writer of every model's state. Loads of one id are joined, loads of different ids run side
+ * by side. A model that is absent has no row.
+ */
+export class ModelTable {
+  readonly #options: ModelTableOptions;
+  readonly #rows = new Map<string, ModelRow>();
+  #isClosed = false;
+
+  constructor(options: ModelTableOptions) {
+    this.#options = options;
+  }
+
+  get rows(): readonly ModelRow[] {
+    return [...this.#rows.values()];
+  }
+
+  get ready(): readonly ServedModel[] {
+    return this.rows.flatMap(({ state }) => (state.kind === 'ready' ? [state.model] : []));
+  }
+
+  row(id: string): ModelRow | null {
+    return this.#rows.get(id) ?? null;
+  }
+
+  /** A model that can answer now; throws why it cannot. */
+  serve(id: string): ServedModel {
+    if (this.#isClosed) throw new CortexError('shutting_down', {});
+    const state = this.#rows.get(id)?.state;
+    if (!state) throw new CortexError('model_not_found', { model: id, available: this.ready.map((model) => model.id) });
+    if (state.kind === 'ready') return state.model;
+    if (state.kind === 'failed')
+      throw new CortexError('model_failed', { model: id, reason: state.error.message }, { cause: state.error });
+    throw new CortexError('model_not_ready', { model: id, status: state.kind, retryAfterSeconds: 2 });
+  }
+
+  /** Loads a model or joins its load; `already` when it was loaded before. A failed model is loaded anew. */
+  async load(spec: ModelSpec): Promise<{ readonly already: boolean }> {
+    for (;;) {
+      if (this.#isClosed) throw new CortexError('shutting_down', {});
+      const row = this.#rows.get(spec.id);
+      if (!row) break;
+      if (row.state.kind === 'unloading') await row.state.done;
+      else if (row.state.kind === 'failed') await this.unload(spec.id);
+      else {
+        refuseOther(row.spec, spec);
+        if (row.state.kind === 'ready') return { already: true };
+        await row.state.done;
+        return { already: false };
+      }
+    }
+    const abort = new AbortController();
+    const progress = { bytes: 0, totalBytes: 0 };
+    const done = this.#open(spec, abort.signal);
+    this.#rows.set(spec.id, { spec, state: { kind: 'loading', progress, done, abort } });
+    await done;
+    return { already: false };
+  }
+
+  /** Ends a model's generations and frees it; a load under way is given up. */
+  async unload(id: string): Promise<void> {
+    const row = this.#rows.get(id);
+    if (!row) throw new CortexError('model_not_found', { model: id });
+    const { state } = row;
+    if (state.kind === 'unloading') return await state.done;
+    if (state.kind === 'loading') {
+      state.abort.abort(
+        new CortexError('request_cancelled', { reason: `model '${id}' was unloaded while it was loading` }),
+      );
+      // The load's own failure is its caller's to hear; here only its end counts.
+      await state.done.catch(() => undefined);
+      if (this.#rows.get(id)?.state.kind === 'failed') this.#rows.delete(id);
+      return;
+    }
+    const done = this.#close(row.spec, state.model);
+    this.#rows.set(id, { spec: row.spec, state: { kind: 'unloading', done } });
+    await done;
+  }
+
+  /** Frees everything; nothing can be loaded afterwards. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const outcomes = await Promise.allSettled(this.rows.map(({ spec }) => this.unload(spec.id)));
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') this.#options.log.error({ err: outcome.reason }, 'model did not close');
+  }
+
+  async #open(spec: ModelSpec, signal: AbortSignal): Promise<void> {
+    const { open, clock, log } = this.#options;
+    const startedMs = clock.now();
+    // The row must stand before anything of the load can report to it.
+    await Promise.resolve();
+    const update = (state: ModelState) => this.#rows.set(spec.id, { spec, state });
+    try {
+      const model = await open(spec, {
+        signal,
+        onProgress: (progress) => {
+          const state = this.#rows.get(spec.id)?.state;
+          if (state?.kind === 'loading') update({ ...state, progress });
+        },
+        onFailed: (error) => {
+          log.error({ model: spec.id, err: error }, 'model failed');
+          const state = this.#rows.get(spec.id)?.state;
+          if (state?.kind === 'ready') update({ kind: 'failed', error, model: state.model });
+        },
+      });
+      if (signal.aborted) {
+        await model.close();
+        throw signal.reason;
+      }
+      update({ kind: 'ready', model });
+      log.info(
+        { model: spec.id, load_ms: Math.round(clock.now() - startedMs), notes: model.facts.notes },
+        'model loaded',
+      );
+    } catch (cause) {
+      const error = CortexError.isInstance(cause)
+        ? cause
+        : new CortexError('internal_error', { reason: `model '${spec.id}' could not be loaded` }, { cause });
+      update({ kind: 'failed', error, model: null });
+      log.error({ model: spec.id, err: error }, 'model not loaded');
+      throw error;
+    }
+  }
+
+  async #close(spec: ModelSpec, model: ServedModel | null): Promise<void> {
+    try {
+      await model?.close();
+      this.#options.log.info({ model: spec.id }, 'model unloaded');
+    } finally {
+      this.#rows.delete(spec.id);
+    }
+  }
+}
+
+function refuseOther(have: ModelSpec, want: ModelSpec): void {
+  const text = (spec: ModelSpec) => `${spec.tensorParallel} ranks on '${spec.device}'`;
+  if (text(have) === text(want) && have.path === want.path) return;
+  throw new CortexError('model_spec_conflict', { model: want.id, have: text(have), want: text(want) });
+}

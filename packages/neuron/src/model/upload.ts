@@ -1,0 +1,204 @@
+import { blockOf, CortexError, rowBytes, type WeightFormat } from '@helexa/core';
+import { type DeviceModel, decodeInto, type Fill, type Program, type ReadRange, type TensorSpec } from '@helexa/graph';
+import type { FileReader } from './file-reader.js';
+
+export interface UploadProgress {
+  /** Checkpoint bytes read so far, over all ranks. */
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export interface UploadOptions {
+  readonly device: Pick<DeviceModel, 'upload'>;
+  readonly programs: readonly Program[];
+  /** Per rank, parallel to the program's tensors. */
+  readonly fills: readonly (readonly Fill[])[];
+  readonly reader: FileReader;
+  /** Buffers in flight, and the size of each; a single longer row gets a buffer of its own. */
+  readonly concurrency: number;
+  readonly bufferBytes: number;
+  readonly onProgress?: (progress: UploadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Rows that one upload fills, from the ranges that lie side by side in them. */
+interface Chunk {
+  readonly ranges: readonly ReadRange[];
+  /** Rows counted from the ranges' first. */
+  readonly from: number;
+  readonly rows: number;
+}
+
+/** Small reads of one strided chunk that are under way at a time. */
+const stridedReads = 16;
+
+/**
+ * Fills every tensor of every rank, each from its own byte ranges only, with bounded memory. Returns the bytes read per rank.
+ *
+ * The first failure stops everything: no upload is running any more when the promise rejects.
+ */
+export async function uploadWeights(options: UploadOptions): Promise<number[]> {
+  const upload = new Upload(options);
+  return await upload.run();
+}
+
+class Upload {
+  readonly #options: UploadOptions;
+  readonly #bytesRead: number[];
+  readonly #totalBytes: number;
+  #isStopped = false;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+    this.#bytesRead = options.fills.map(() => 0);
+    const perRank = options.fills.map((fills) => fills.reduce((sum, fill) => sum + bytesOfFill(fill), 0));
+    this.#totalBytes = perRank.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  async run(): Promise<number[]> {
+    const tasks = this.#tasks();
+    const work = async () => {
+      let buffer = new Uint8Array(0);
+      const bufferOf = (bytes: number): Uint8Array => {
+        if (buffer.length < bytes) buffer = new Uint8Array(bytes);
+        return buffer.subarray(0, bytes);
+      };
+      for (const task of tasks) {
+        if (this.#isStopped) return;
+        this.#options.signal?.throwIfAborted();
+        await task(bufferOf);
+      }
+    };
+    const workers = Array.from({ length: this.#options.concurrency }, () =>
+      work().catch((error: unknown) => {
+        this.#isStopped = true;
+        throw error;
+      }),
+    );
+    const outcomes = await Promise.allSettled(workers);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+    return this.#bytesRead;
+  }
+
+  /** One generator that all workers pull from: a task is a chunk of rows, or a whole vector. */
+  *#tasks(): Generator<(bufferOf: (bytes: number) => Uint8Array) => Promise<void>> {
+    const { programs, fills } = this.#options;
+    for (const [rank, program] of programs.entries()) {
+      for (const [tensor, spec] of program.tensors.entries()) {
+        const fill = fills[rank]![tensor]!;
+        if (fill.kind === 'read' && !isDecoded(fill, spec)) {
+          const width = rowBytes(spec.format, spec.cols);
+          for (const chunk of chunksOf(fill.ranges, Math.max(1, Math.floor(this.#options.bufferBytes / width)))) {
+            yield async (bufferOf) => {
+              const bytes = bufferOf(chunk.rows * width);
+              await this.#readChunk(rank, chunk, width, bytes);
+              await this.#options.device.upload(rank, tensor, chunk.ranges[0]!.rowStart + chunk.from, bytes);
+            };
+          }
+        } else {
+          yield async () => {
+            const values = await this.#values(rank, spec, fill);
+            const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+            await this.#options.device.upload(rank, tensor, 0, bytes);
+          };
+        }
+      }
+    }
+  }
+
+  /** The values of a vector, a constant or zeros: what is held in float32 and is small. */
+  async #values(rank: number, spec: TensorSpec, fill: Fill): Promise<Float32Array> {
+    const length = spec.rows * spec.cols;
+    if (spec.format !== 'F32') {
+      throw new CortexError('internal_error', {
+        reason: `the fill of '${spec.name}' gives float32 to a ${spec.format} tensor`,
+      });
+    }
+    if (fill.kind === 'zeros') return new Float32Array(length);
+    const ranges = fill.kind === 'read' ? fill.ranges : fill.factors;
+    const read = ranges ? await this.#readVector(rank, ranges) : null;
+    const values = fill.kind === 'constant' ? fill.values(read) : fill.map ? read!.map(fill.map) : read!;
+    if (values.length !== length) {
+      throw new CortexError('internal_error', {
+        reason: `'${spec.name}' got ${values.length} values; ${length} are wanted`,
+      });
+    }
+    return values;
+  }
+
+  async #readVector(rank: number, ranges: readonly ReadRange[]): Promise<Float32Array> {
+    const parts: Float32Array[] = [];
+    for (const range of ranges) {
+      const format = range.entry.format as WeightFormat;
+      const bytes = new Uint8Array(range.rows * range.rowBytes);
+      await this.#readChunk(
+        rank,
+        { ranges: [{ ...range, rowByte: 0 }], from: 0, rows: range.rows },
+        range.rowBytes,
+        bytes,
+      );
+      const values = new Float32Array((bytes.length / blockOf[format].bytes) * blockOf[format].elements);
+      decodeInto(format, bytes, values, 0);
+      parts.push(values);
+    }
+    const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    return joined;
+  }
+
+  /** Reads the rows' own bytes and nothing between them. */
+  async #readChunk(rank: number, chunk: Chunk, width: number, bytes: Uint8Array): Promise<void> {
+    const { reader, signal } = this.#options;
+    for (const range of chunk.ranges) {
+      const { file } = range.entry;
+      const first = range.offset + chunk.from * range.strideBytes;
+      if (range.strideBytes === range.rowBytes && range.rowBytes === width) {
+        await reader.read(file, bytes, first);
+      } else {
+        for (let row = 0; row < chunk.rows; row += stridedReads) {
+          signal?.throwIfAborted();
+          const reads: Promise<void>[] = [];
+          for (let each = row; each < Math.min(chunk.rows, row + stridedReads); each++) {
+            const start = each * width + range.rowByte;
+            reads.push(
+              reader.read(file, bytes.subarray(start, start + range.rowBytes), first + each * range.strideBytes),
+            );
+          }
+          // All of them end before the buffer can be used again, whatever one of them says.
+          const failed = (await Promise.allSettled(reads)).find((each) => each.status === 'rejected');
+          if (failed) throw failed.reason;
+        }
+      }
+      this.#bytesRead[rank] = this.#bytesRead[rank]! + chunk.rows * range.rowBytes;
+    }
+    const total = this.#bytesRead.reduce((sum, each) => sum + each, 0);
+    this.#options.onProgress?.({ bytes: total, totalBytes: this.#totalBytes });
+  }
+}
+
+const isDecoded = (fill: Fill & { kind: 'read' }, spec: TensorSpec): boolean =>
+  fill.map !== undefined || fill.ranges.some((range) => range.entry.format !== spec.format);
+
+/** Ranges that fill the same rows side by side, cut to at most `maxRows` rows at a time. */
+function* chunksOf(ranges: readonly ReadRange[], maxRows: number): Generator<Chunk> {
+  for (let index = 0; index < ranges.length; ) {
+    const first = ranges[index]!;
+    let end = index + 1;
+    while (ranges[end]?.rowStart === first.rowStart) end += 1;
+    const group = ranges.slice(index, end);
+    for (let from = 0; from < first.rows; from += maxRows) {
+      yield { ranges: group, from, rows: Math.min(maxRows, first.rows - from) };
+    }
+    index = end;
+  }
+}
+
+function bytesOfFill(fill: Fill): number {
+  const ranges = fill.kind === 'read' ? fill.ranges : fill.kind === 'constant' ? (fill.factors ?? []) : [];
+  return ranges.reduce((sum, range) => sum + range.rows * range.rowBytes, 0);
+}
