@@ -39,12 +39,7 @@ export interface Builder {
   attention(q: Value, k: Value, v: Value, options: { headDim: number; scale: number; window?: number }): Value;
   conv1dSilu(x: Value, kernel: Weight): Value;
   deltaGates(b: Value, a: Value, decay: Weight, dtBias: Weight): { beta: Value; g: Value };
-  gatedDelta(
-    qkv: Value,
-    beta: Value,
-    g: Value,
-    options: { keyDim: number; valueDim: number; tiled: boolean },
-  ): Value;
+  gatedDelta(qkv: Value, beta: Value, g: Value, options: { keyDim: number; valueDim: number; tiled: boolean }): Value;
   rmsNormGated(x: Value, z: Value, weight: Weight, headDim: number, eps: number): Value;
   routerTopK(logits: Value, k: number, renormalise: boolean): Value;
   moe(x: Value, choice: Value, gateUp: Weight, down: Weight, options: { k: number; experts: number }): Value;

@@ -1,0 +1,234 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Checkpoint, CortexError, openCheckpoint } from '@helexa/core';
+import type { Architecture } from '../architecture.js';
+import { referenceBackend } from '../backends/reference.js';
+import type { WeightRow } from '../weights.js';
+import { crossesPage, largestDifference, ScriptedModel } from './scripted-model.js';
+
+/** What the suite needs of a test runner: ava's `test` and `t` fit. */
+export interface SuiteAssertions {
+  true(actual: unknown, message?: string): void;
+  deepEqual(actual: unknown, expected: unknown, message?: string): void;
+  fail(message?: string): void;
+}
+export type SuiteTest = (title: string, body: (t: SuiteAssertions) => Promise<void>) => void;
+
+/** A wrong copy of the architecture, which the golden values must tell from the right one. */
+export interface Mutation {
+  readonly name: string;
+  readonly of: (architecture: Architecture) => Architecture;
+}
+
+export interface ArchitectureSuiteOptions {
+  readonly architecture: Architecture;
+  /** Folder with a tiny checkpoint and `expected/cases.json`, computed by an independent implementation. */
+  readonly fixture: string;
+  /** Changes of config.json that must be refused, and a word that the refusal must hold. */
+  readonly refused: readonly { readonly change: Readonly<Record<string, unknown>>; readonly names: string }[];
+  readonly mutations: readonly Mutation[];
+  /** Rank counts beyond 1 that must give the same answer; 2 when absent. */
+  readonly ranks?: readonly number[];
+}
+
+/** One case of `expected/cases.json`: token ids with the logits of every position, the greedy continuation, or both. */
+interface GoldenCase {
+  readonly name: string;
+  readonly ids: readonly number[];
+  /** File of float32 values, positions x vocabulary. */
+  readonly logits?: string;
+  readonly greedy?: readonly number[];
+}
+
+/** The golden values are float32 from bfloat16 weights: rounding reaches 2e-4, dropping one norm moves logits by over 0.1. */
+const goldenBound = 2e-3;
+/** Float64 throughout: two orders of the same sums differ far less; a missing partial sum moves logits by over 0.1. */
+const sameBound = 1e-5;
+
+/** What every architecture is held to, on the reference backend, with a tiny checkpoint. */
+export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOptions): void {
+  const { architecture, fixture, refused, mutations, ranks = [2] } = options;
+  const { name } = architecture;
+  const open = async () => {
+    const checkpoint = await openCheckpoint(fixture);
+    return { checkpoint, config: configOf(architecture, checkpoint) };
+  };
+  const load = async (changes: { ranks?: number; plain?: boolean; of?: Architecture } = {}) => {
+    const { checkpoint } = await open();
+    const subject = changes.of ?? architecture;
+    const backend = referenceBackend(changes.plain ? { fusions: [] } : {});
+    const config = configOf(subject, checkpoint);
+    return ScriptedModel.load({ architecture: subject, config, checkpoint, backend, ranks: changes.ranks ?? 1 });
+  };
+
+  test(`${name} gives the golden logits, fused and plain`, async (t) => {
+    for (const plain of [false, true]) {
+      const model = await load({ plain });
+      for (const golden of await goldenCases(fixture)) {
+        if (golden.logits) {
+          const difference = largestDifference(await model.prefill(golden.ids), golden.logits);
+          t.true(difference <= goldenBound, `${golden.name}: ${difference} (plain ${plain})`);
+        }
+        if (golden.greedy)
+          t.deepEqual(await model.greedy(golden.ids, golden.greedy.length), golden.greedy, golden.name);
+      }
+      await model.dispose();
+    }
+  });
+
+  test(`${name} gives the same logits in one piece, in chunks and token by token`, async (t) => {
+    const model = await load();
+    const { ids } = await longestCase(fixture);
+    t.true(crossesPage(ids), 'the longest case must cross a page');
+    const whole = await model.prefill(ids);
+    for (const chunks of [[1], [7, 40, 3, 64], [64, 1]]) {
+      const difference = largestDifference(whole, await model.prefill(ids, chunks));
+      t.true(difference <= sameBound, `chunks of ${chunks}: ${difference}`);
+    }
+    await model.step([{ slot: 0, tokens: ids.slice(0, 9), past: 0 }]);
+    const { logits } = await model.step([{ slot: 0, tokens: ids.slice(9), past: 9, shift: 1 }]);
+    const shifted = largestDifference(whole.slice(9), logits);
+    t.true(shifted > 100 * sameBound, `positions one off must show: ${shifted}`);
+    await model.dispose();
+  });
+
+  test(`${name} gives a sequence the same logits alone and in a batch`, async (t) => {
+    const model = await load();
+    const { ids } = await longestCase(fixture);
+    const other = [...ids].reverse().slice(0, 20);
+    const first = await model.prefill(ids.slice(0, 30));
+    const second = await model.prefill(other);
+    await model.step([{ slot: 1, tokens: other.slice(0, 6), past: 0 }]);
+    const batch = await model.step([
+      { slot: 2, tokens: ids.slice(0, 30), past: 0 },
+      { slot: 1, tokens: other.slice(6), past: 6 },
+    ]);
+    const difference = largestDifference([...first, ...second.slice(6)], batch.logits);
+    t.true(difference <= sameBound, `${difference}`);
+    await model.dispose();
+  });
+
+  for (const count of ranks)
+    test(`${name} gives the same logits over ${count} ranks as over one`, async (t) => {
+      const { ids } = await longestCase(fixture);
+      const one = await load();
+      const many = await load({ ranks: count });
+      const difference = largestDifference(await one.prefill(ids), await many.prefill(ids));
+      t.true(difference <= sameBound, `${difference}`);
+      await one.dispose();
+      await many.dispose();
+    });
+
+  test(`${name} plans the memory that its programs and weights take`, async (t) => {
+    for (const count of [1, ...ranks]) {
+      const { compiled, uploaded } = await load({ ranks: count });
+      t.deepEqual(
+        compiled.plan.ranks.map((rank) => rank.weightBytes),
+        uploaded,
+      );
+      t.deepEqual(
+        compiled.plan.ranks.map((rank) => rank.activationBytes),
+        compiled.programs.map((program) => program.arenaElements * 4),
+      );
+      const layers = compiled.facts.state.filter((layer) => layer.kind === 'kv').length;
+      t.true(compiled.programs.every((program) => program.kv.length === layers));
+    }
+  });
+
+  for (const { change, names } of refused)
+    test(`${name} refuses a config with ${JSON.stringify(change)}`, async (t) => {
+      const { checkpoint } = await open();
+      const json = { ...(checkpoint.config as object), ...change };
+      try {
+        architecture.parseConfig(json, 'config.json');
+        t.fail('it was accepted');
+      } catch (error) {
+        if (!CortexError.isInstance(error)) throw error;
+        t.deepEqual(error.code, 'model_config_invalid');
+        t.true(error.message.includes(names) && error.message.includes('config.json'), error.message);
+      }
+    });
+
+  for (const mutation of mutations)
+    test(`${name} fails its golden values when mutated: ${mutation.name}`, async (t) => {
+      const model = await load({ of: mutation.of(architecture) });
+      const golden = (await goldenCases(fixture)).find((candidate) => candidate.logits)!;
+      const difference = largestDifference(await model.prefill(golden.ids), golden.logits!);
+      t.true(difference > 4 * goldenBound, `the bound admits it: ${difference}`);
+      await model.dispose();
+    });
+}
+
+function configOf(architecture: Architecture, checkpoint: Checkpoint): unknown {
+  const json = checkpoint.kind === 'gguf' ? architecture.ggufConfig(checkpoint.metadata) : checkpoint.config;
+  return architecture.parseConfig(json, join(checkpoint.path, 'config.json'));
+}
+
+interface LoadedCase extends Omit<GoldenCase, 'logits'> {
+  readonly logits: readonly Float32Array[] | null;
+}
+
+async function goldenCases(fixture: string): Promise<readonly LoadedCase[]> {
+  const folder = join(fixture, 'expected');
+  const { cases } = JSON.parse(await readFile(join(folder, 'cases.json'), 'utf8')) as { cases: GoldenCase[] };
+  return Promise.all(
+    cases.map(async (golden) => ({
+      ...golden,
+      logits: golden.logits ? splitRows(await readFile(join(folder, golden.logits)), golden.ids.length) : null,
+    })),
+  );
+}
+
+async function longestCase(fixture: string): Promise<LoadedCase> {
+  return (await goldenCases(fixture)).reduce((longest, golden) =>
+    golden.ids.length > longest.ids.length ? golden : longest,
+  );
+}
+
+function splitRows(bytes: Uint8Array, rows: number): readonly Float32Array[] {
+  const values = new Float32Array(bytes.slice().buffer);
+  const vocab = values.length / rows;
+  return Array.from({ length: rows }, (_, row) => values.slice(row * vocab, (row + 1) * vocab));
+}
+
+/** A mutation of one row of the weights table. */
+export const mutateRow = (name: string, slot: string, change: (row: WeightRow) => WeightRow): Mutation => ({
+  name,
+  of: (architecture) => ({
+    ...architecture,
+    weights: (config) => {
+      const table = architecture.weights(config);
+      return { ...table, rows: table.rows.map((row) => (row.slot === slot ? change(row) : row)) };
+    },
+  }),
+});
+
+/** A mutation of config.json. */
+export const mutateConfig = (name: string, change: Readonly<Record<string, unknown>>): Mutation => ({
+  name,
+  of: (architecture) => ({
+    ...architecture,
+    parseConfig: (json, file) => architecture.parseConfig({ ...(json as object), ...change }, file),
+  }),
+});
+
+/** A vector read as ones: a norm without its weight. */
+export const asOnes = (row: WeightRow): WeightRow => ({
+  ...row,
+  segments: row.segments.map((segment) => ({
+    ...segment,
+    safetensors: segment.safetensors.map((source) => ({ ...source, map: () => 1 })),
+    gguf: segment.gguf.map((source) => ({ ...source, map: () => 1 })),
+  })),
+});
+
+/** Two segments of a row read from each other's tensors. */
+export const swapped =
+  (a: number, b: number) =>
+  (row: WeightRow): WeightRow => ({
+    ...row,
+    segments: row.segments.map((segment, index) => {
+      const other = row.segments[index === a ? b : index === b ? a : index]!;
+      return { ...segment, safetensors: other.safetensors, gguf: other.gguf };
+    }),
+  });

@@ -1,0 +1,3 @@
+export * from './architecture.suite.js';
+export * from './fill-device.js';
+export * from './scripted-model.js';
