@@ -1,10 +1,9 @@
 // `npm test`: everything that can be checked on this machine, from a clean clone. Ends with "N passed, N failed".
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { buildNative } from './build-native.js';
 import { buildManifest, buildTypes, install, nodeProblem, root, run, runTool } from './prepare.js';
+import { runTap } from './tap.js';
 
 const say = (line) => process.stdout.write(`${line}\n`);
 const results = [];
@@ -30,31 +29,6 @@ const tool = async (file, args = []) => {
     ? check(run(process.execPath, [path, ...args]))
     : one(false, `tools/dist/${file} was not built`);
 };
-
-/**
- * Runs a program that speaks TAP: shows what failed with its diagnostics, counts `# pass` and `# fail`, and adds one failure
- * when the program fails without having named any.
- */
-function tap(args) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    let passed = 0;
-    let failed = 0;
-    let showing = false;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const count = /^# (pass|fail) (\d+)/.exec(line);
-      if (count?.[1] === 'pass') passed += Number(count[2]);
-      else if (count?.[1] === 'fail') failed += Number(count[2]);
-      if (/^ok\b/.test(line) || /^# /.test(line)) showing = false;
-      else if (/^not ok\b/.test(line)) showing = !/# (SKIP|TODO)/.test(line);
-      if (showing || (!/^(ok\b|# |TAP|1\.\.|---)/.test(line) && !/^\s/.test(line) && line !== '')) say(line);
-    });
-    child.on('close', (code) => {
-      const crashed = code !== 0 && failed === 0;
-      resolve({ passed, failed: failed + (crashed ? 1 : 0), note: crashed ? `ended with exit code ${code}` : '' });
-    });
-  });
-}
 
 function finish() {
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
@@ -87,10 +61,10 @@ await part('lint', () => check(runTool('@biomejs/biome', 'bin/biome', ['check', 
 await part('import arrows', () => tool('check-imports.js'));
 await part('documents', () => tool('check-docs.js'));
 await part('unit and end-to-end tests', () =>
-  tap([join(root, 'node_modules/ava/entrypoints/cli.mjs'), '--tap', '--concurrency', '2']),
+  runTap([join(root, 'node_modules/ava/entrypoints/cli.mjs'), '--tap', '--concurrency', '2']),
 );
 await part('packages', async () => {
   const script = join(root, 'tools/dist/packaging.js');
-  return existsSync(script) ? tap([script]) : one(false, 'tools/dist/packaging.js was not built');
+  return existsSync(script) ? runTap([script]) : one(false, 'tools/dist/packaging.js was not built');
 });
 finish();
