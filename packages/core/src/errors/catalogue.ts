@@ -366,6 +366,17 @@ export const catalogue = {
     suggestion: () => `Load it with POST /models/load on the neuron, or list it under 'default_models' in neuron.toml`,
     wire: (d) => ({ model_id: d.model }),
   }),
+  /** Every neuron that has the model has stopped answering. */
+  model_unreachable: row<{ model: string; nodes: readonly string[] }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    wireCode: 'service_unavailable',
+    message: (d) =>
+      `Cannot use model '${d.model}' now: ${d.nodes.map((n) => `'${n}'`).join(', ')} had it and does not answer`,
+    retryAfterSeconds: () => 3,
+    wire: (d) => ({ model_id: d.model }),
+  }),
   model_in_use: row<{ model: string; inFlight: number }>({
     status: 409,
     exit: 75,

@@ -1,0 +1,42 @@
+import { CortexError } from '@helexa/core';
+import { type Fleet, modelOn, type NodeState } from './fleet.js';
+
+const secondsUntilReady = 2;
+/** A model in one of these will be there without anybody's doing. */
+const comingStatuses: ReadonlySet<string> = new Set(['loading', 'recovering', 'reloading']);
+
+const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Why no node can answer for a model, most hopeful reason first. */
+const refusal = (fleet: Fleet, model: string): CortexError => {
+  const holders = fleet.filter((node) => modelOn(node, model));
+  const names = (nodes: Fleet): string[] => nodes.map(({ name }) => name);
+  const present = holders.filter(({ healthy }) => healthy);
+  const statuses = present.map((node) => modelOn(node, model)?.status ?? 'unloaded');
+  const coming = statuses.find((status) => comingStatuses.has(status));
+  if (coming)
+    return new CortexError('model_not_ready', { model, status: coming, retryAfterSeconds: secondsUntilReady });
+  const broken = statuses.find((status) => status !== 'unloaded');
+  if (broken) return new CortexError('model_failed', { model, reason: `its status is '${broken}'` });
+  if (present.length > 0) return new CortexError('model_not_loaded', { model, nodes: names(present) });
+  if (holders.length > 0) return new CortexError('model_unreachable', { model, nodes: names(holders) });
+  if (!fleet.some(({ healthy }) => healthy)) return new CortexError('no_healthy_node', { nodes: fleet.length });
+  const available = fleet.flatMap(({ healthy, models }) =>
+    healthy ? models.filter((each) => each.status === 'loaded').map(({ id }) => id) : [],
+  );
+  return new CortexError('model_not_found', { model, available: [...new Set(available)].sort() });
+};
+
+/**
+ * Nodes that can answer for a model, best first: those that answered the last look and say they can serve, then the fewest
+ * requests in flight, then the name. Throws why there is none.
+ */
+export const chooseNodes = (fleet: Fleet, model: string, inFlight: (node: string) => number): readonly NodeState[] => {
+  const able = fleet.filter((node) => node.healthy && modelOn(node, model)?.status === 'loaded');
+  if (able.length === 0) throw refusal(fleet, model);
+  const doubt = (node: NodeState): number =>
+    (node.failures > 0 ? 2 : 0) + (modelOn(node, model)?.servable?.ok === false ? 1 : 0);
+  return [...able].sort(
+    (a, b) => compare(doubt(a), doubt(b)) || compare(inFlight(a.name), inFlight(b.name)) || compare(a.name, b.name),
+  );
+};

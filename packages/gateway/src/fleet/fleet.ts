@@ -1,0 +1,81 @@
+/**
+ * What the gateway knows about its neurons: plain values, changed only by `applyLook`. Nothing here waits, reads a clock or
+ * talks to anyone.
+ */
+import type { NeuronDiscovery, NeuronHealth, NeuronModel } from '@helexa/core';
+
+/** What one look at a neuron found. */
+export type Look =
+  | {
+      readonly ok: true;
+      readonly models: readonly NeuronModel[];
+      /** Absent when that route failed: what was known stays. */
+      readonly health?: NeuronHealth | undefined;
+      readonly discovery?: NeuronDiscovery | undefined;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+export interface NodeState {
+  readonly name: string;
+  readonly endpoint: string;
+  /** Answers, or did so until fewer than three looks ago. */
+  readonly healthy: boolean;
+  /** Looks that failed in a row. */
+  readonly failures: number;
+  /** Last known, also of a node that is down. */
+  readonly models: readonly NeuronModel[];
+  readonly health: NeuronHealth | undefined;
+  readonly discovery: NeuronDiscovery | undefined;
+  /** Why the last look failed. */
+  readonly reason: string | undefined;
+}
+
+/** Nodes in the order of their names. */
+export type Fleet = readonly NodeState[];
+
+/** A single lost answer is no outage: a node is down after this many. */
+export const failuresUntilDown = 3;
+
+export const createFleet = (neurons: readonly { readonly name: string; readonly endpoint: string }[]): Fleet =>
+  [...neurons]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, endpoint }) => ({
+      name,
+      endpoint,
+      healthy: false,
+      failures: 0,
+      models: [],
+      health: undefined,
+      discovery: undefined,
+      reason: 'it was not looked at yet',
+    }));
+
+/** A neuron that counts less time than before is a new process, maybe on other devices. */
+const hasRestarted = (before: NeuronHealth | undefined, now: NeuronHealth | undefined): boolean =>
+  before !== undefined && now !== undefined && now.uptime_secs < before.uptime_secs;
+
+/** The state of a node after a look. */
+export const applyLook = (node: NodeState, look: Look): NodeState => {
+  if (!look.ok) {
+    const failures = node.failures + 1;
+    return { ...node, failures, healthy: node.healthy && failures < failuresUntilDown, reason: look.reason };
+  }
+  const known = hasRestarted(node.health, look.health) ? undefined : node.discovery;
+  return {
+    ...node,
+    healthy: true,
+    failures: 0,
+    models: look.models,
+    health: look.health ?? node.health,
+    discovery: look.discovery ?? known,
+    reason: undefined,
+  };
+};
+
+/** The fleet after a look at one node. */
+export const applyLookTo = (fleet: Fleet, name: string, look: Look): Fleet =>
+  fleet.map((node) => (node.name === name ? applyLook(node, look) : node));
+
+/** The entry of a model on a node. */
+export const modelOn = (node: NodeState, model: string): NeuronModel | undefined =>
+  node.models.find(({ id }) => id === model);

@@ -1,0 +1,58 @@
+import { neuronDiscovery, neuronHealth, neuronModels } from '@helexa/core';
+import type { Dispatcher } from 'undici';
+import { request } from 'undici';
+import type { Look, NodeState } from './fleet.js';
+import type { LookAt } from './poller.js';
+
+/** A neuron with thousands of models says less than this. */
+const longestAnswerBytes = 8 << 20;
+
+type Answer = { readonly value: unknown } | { readonly problem: string };
+
+const getJson = async (dispatcher: Dispatcher, url: string, signal: AbortSignal): Promise<Answer> => {
+  const { statusCode, body } = await request(url, { dispatcher, signal, headers: { accept: 'application/json' } });
+  if (statusCode !== 200) {
+    await body.dump();
+    return { problem: `it answered with status ${statusCode}` };
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += (chunk as Buffer).length;
+    if (length > longestAnswerBytes) {
+      body.destroy();
+      return { problem: `its answer is longer than ${longestAnswerBytes} bytes` };
+    }
+    chunks.push(chunk as Buffer);
+  }
+  try {
+    return { value: JSON.parse(Buffer.concat(chunks).toString()) };
+  } catch {
+    return { problem: 'its answer is not JSON' };
+  }
+};
+
+/** A route that may fail without the node being down. */
+const optional = async <Value>(
+  answer: Promise<Answer>,
+  schema: { safeParse(value: unknown): { success: boolean; data?: Value } },
+): Promise<Value | undefined> => {
+  const got = await answer.catch((): Answer => ({ problem: 'the connection failed' }));
+  return 'value' in got ? schema.safeParse(got.value).data : undefined;
+};
+
+/** Asks a neuron over HTTP. Only `/models` decides whether it is healthy. */
+export const lookAtNeuron =
+  (dispatcher: Dispatcher): LookAt =>
+  async (node: NodeState, signal: AbortSignal): Promise<Look> => {
+    const get = (path: string) => getJson(dispatcher, node.endpoint + path, signal);
+    const [models, health, discovery] = await Promise.all([
+      get('/models'),
+      optional(get('/health'), neuronHealth),
+      node.discovery ? undefined : optional(get('/discovery'), neuronDiscovery),
+    ]);
+    if ('problem' in models) return { ok: false, reason: models.problem };
+    const parsed = neuronModels.safeParse(models.value);
+    if (!parsed.success) return { ok: false, reason: 'its model list has another shape than this gateway knows' };
+    return { ok: true, models: parsed.data, health, discovery };
+  };

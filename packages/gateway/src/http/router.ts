@@ -1,0 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CortexError } from '@helexa/core';
+
+/** One request and its answer, with what every handler needs. */
+export interface Exchange {
+  readonly id: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly path: string;
+  /** Aborted when the client leaves, or with an error when the gateway has to end the exchange. */
+  readonly signal: AbortSignal;
+  /** Facts for the log line of this request. */
+  readonly facts: Record<string, unknown>;
+}
+
+export type Handler = (exchange: Exchange) => void | Promise<void>;
+
+/** Handlers by path, then by method. */
+export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
+
+/** Finds the handler of a request. A HEAD request is a GET whose body is not sent. */
+export const findHandler = (routes: Routes, method: string, path: string): Handler => {
+  const byMethod = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (!byMethod) throw new CortexError('route_not_found', { method, path });
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const handler = Object.hasOwn(byMethod, wanted) ? byMethod[wanted] : undefined;
+  if (!handler) throw new CortexError('method_not_allowed', { method, path, allowed: Object.keys(byMethod) });
+  return handler;
+};

@@ -1,0 +1,94 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type Fleet, modelOn } from '../fleet/fleet.js';
+
+const durationBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
+const firstByteBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
+
+/** What the gateway counts. Labels are only names that the configuration or a neuron gave, never a client's text. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly requests = new Counter({
+    name: 'cortex_requests_total',
+    help: 'Requests that were answered, by route, model, node and status; refused ones too.',
+    labelNames: ['route', 'model', 'node', 'status'],
+    registers: [this.registry],
+  });
+  readonly duration = new Histogram({
+    name: 'cortex_request_duration_seconds',
+    help: 'Time from the request to the end of its answer, of a stream too.',
+    labelNames: ['model', 'node'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  readonly firstByte = new Histogram({
+    name: 'cortex_time_to_first_byte_seconds',
+    help: 'Time from the request to the first byte of the body of its answer.',
+    labelNames: ['model', 'node'],
+    buckets: firstByteBuckets,
+    registers: [this.registry],
+  });
+  readonly upstreamFailures = new Counter({
+    name: 'cortex_upstream_failures_total',
+    help: 'Attempts at a node that failed, by code of the error.',
+    labelNames: ['node', 'code'],
+    registers: [this.registry],
+  });
+  readonly pollFailures = new Counter({
+    name: 'cortex_poll_failures_total',
+    help: 'Looks at a node that failed.',
+    labelNames: ['node'],
+    registers: [this.registry],
+  });
+  readonly requestBytes = new Counter({
+    name: 'cortex_request_bytes_total',
+    help: 'Bytes of request bodies sent to a node.',
+    labelNames: ['node'],
+    registers: [this.registry],
+  });
+  readonly responseBytes = new Counter({
+    name: 'cortex_response_bytes_total',
+    help: 'Bytes of answer bodies received from a node.',
+    labelNames: ['node'],
+    registers: [this.registry],
+  });
+
+  constructor(fleet: () => Fleet, inFlight: (node: string) => number) {
+    const registers = [this.registry];
+    // Read when they are scraped: a node that is gone leaves no stale value.
+    new Gauge({
+      name: 'cortex_node_requests_in_flight',
+      help: 'Requests that a node is answering for this gateway.',
+      labelNames: ['node'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { name } of fleet()) this.set({ node: name }, inFlight(name));
+      },
+    });
+    new Gauge({
+      name: 'cortex_node_healthy',
+      help: '1 while a node answers, else 0.',
+      labelNames: ['node'],
+      registers,
+      collect() {
+        this.reset();
+        for (const node of fleet()) this.set({ node: node.name }, node.healthy ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: 'cortex_model_loaded',
+      help: '1 for a model that a healthy node has loaded, 0 for one that it only has.',
+      labelNames: ['node', 'model'],
+      registers,
+      collect() {
+        this.reset();
+        for (const node of fleet()) {
+          if (!node.healthy) continue;
+          for (const { id } of node.models) {
+            this.set({ node: node.name, model: id }, modelOn(node, id)?.status === 'loaded' ? 1 : 0);
+          }
+        }
+      },
+    });
+  }
+}

@@ -1,0 +1,54 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** Headers that belong to one connection, not to the message. Source: RFC 9110, 7.6.1. */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The client's secrets end here, and the neuron must not compress or wait. */
+const keptFromNeuron = new Set([
+  'accept-encoding',
+  'authorization',
+  'content-length',
+  'cookie',
+  'expect',
+  'host',
+  'x-api-key',
+  'x-helexa-account-id',
+  'x-helexa-key-id',
+  'x-request-id',
+]);
+
+type Headers = Record<string, string | string[]>;
+
+const endToEnd = (headers: IncomingHttpHeaders, drop: ReadonlySet<string>): Headers => {
+  const named = new Set(
+    String(headers.connection ?? '')
+      .split(',')
+      .map((name) => name.trim().toLowerCase()),
+  );
+  const kept: Headers = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !hopByHop.has(name) && !drop.has(name) && !named.has(name)) kept[name] = value;
+  }
+  return kept;
+};
+
+/** What a neuron gets of the client's headers. */
+export const headersToNeuron = (headers: IncomingHttpHeaders, requestId: string): Headers => ({
+  ...endToEnd(headers, keptFromNeuron),
+  'x-request-id': requestId,
+});
+
+const keptFromClient: ReadonlySet<string> = new Set(['date', 'x-request-id']);
+
+/** What the client gets of a neuron's headers. */
+export const headersToClient = (headers: IncomingHttpHeaders): Headers => endToEnd(headers, keptFromClient);

@@ -1,0 +1,44 @@
+import { CortexError } from '@helexa/core';
+
+/** What the gateway reads of an inference request; everything else is the neuron's. */
+export interface RequestHead {
+  readonly model: string;
+  readonly stream: boolean;
+}
+
+const parse = (body: Buffer): unknown => {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (error) {
+    throw new CortexError('malformed_json', { reason: 'it is not UTF-8' }, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CortexError(
+      'malformed_json',
+      { reason: body.length === 0 ? 'it is empty' : 'it is not JSON' },
+      { cause: error },
+    );
+  }
+};
+
+/** Parses a body once, for the field that routes it. */
+export const readModel = (body: Buffer): RequestHead => {
+  const value = parse(body);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new CortexError('invalid_request_body', { reason: 'it is not an object; a JSON object is wanted' });
+  }
+  const { model, stream } = value as { model?: unknown; stream?: unknown };
+  if (typeof model !== 'string' || model === '') throw new CortexError('missing_model_field', {});
+  return { model, stream: stream === true };
+};
+
+/** Refuses a body whose sender says that it is something else than JSON. */
+export const checkMediaType = (contentType: string | undefined): void => {
+  const mediaType = contentType?.split(';')[0]?.trim().toLowerCase();
+  if (mediaType && mediaType !== 'application/json' && !mediaType.endsWith('+json')) {
+    throw new CortexError('unsupported_media_type', { mediaType, wanted: 'application/json' });
+  }
+};
