@@ -1,7 +1,9 @@
-import type { GatewayConfig, NeuronConfig } from '@helexa/core';
+import { CortexError, type GatewayConfig, type NeuronConfig } from '@helexa/core';
 import { type RunningGateway, startGateway } from '@helexa/gateway';
 import type { Architecture, Backend } from '@helexa/graph';
 import { type RunningNeuron, startNeuron } from '@helexa/neuron';
+import { fetchModels } from './gateway-client.js';
+import { stderrLogger } from './logger.js';
 
 export interface StackOptions {
   readonly gateway: GatewayConfig;
@@ -15,8 +17,9 @@ export interface RunningStack {
   readonly url: string;
   readonly neuronUrl: string;
   readonly metricsUrl: string;
+  /** Loads a model, or joins its load, and settles when the gateway serves it. */
   loadModel(id: string): Promise<void>;
-  /** Ends the gateway first, so that no request reaches a neuron that is going away, then the neuron and its backends. */
+  /** Ends the gateway first, so that no request reaches a neuron that is going away, then the neuron. */
   close(): Promise<void>;
 }
 
@@ -26,24 +29,44 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     config: options.neuron,
     architectures: [...options.architectures],
     backends: [...options.backends],
+    logger: stderrLogger('neuron', options.neuron.log.level),
   });
   let gateway: RunningGateway;
   try {
     gateway = await startGateway({
       config: { ...options.gateway, neurons: [{ name: 'local', endpoint: neuron.url }] },
+      logger: stderrLogger('gateway', options.gateway.log.level),
     });
   } catch (error) {
     await neuron.close();
     throw error;
   }
+  const { poll_interval_ms: pollIntervalMs, poll_timeout_ms: pollTimeoutMs } = options.gateway.gateway;
   return {
     url: gateway.url,
     neuronUrl: neuron.url,
     metricsUrl: gateway.metricsUrl,
-    loadModel: (id) => neuron.loadModel(id),
+    async loadModel(id) {
+      await neuron.loadModel(id);
+      await untilServed(gateway.url, id, 2 * (pollIntervalMs + pollTimeoutMs));
+    },
     async close() {
       await gateway.close();
       await neuron.close();
     },
   };
+}
+
+const lookAgainMs = 20;
+
+/** The gateway learns of a model by asking its neuron now and then; waits until it has. */
+async function untilServed(url: string, id: string, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const listed = await fetchModels(url);
+    if (listed.some((model) => model.id === id && model['loaded'] === true)) return;
+    if (Date.now() > deadline)
+      throw new CortexError('request_timeout', { what: `the gateway to list '${id}'`, timeoutMs });
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
 }

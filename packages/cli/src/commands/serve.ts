@@ -1,6 +1,7 @@
 import { startGateway } from '@helexa/gateway';
 import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
+import { stderrLogger } from '../logger.js';
 import { loadGatewaySettings } from '../settings.js';
 import { watchSignals } from '../watch-signals.js';
 
@@ -22,7 +23,7 @@ from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show ga
     const { flags } = await this.parse(Serve);
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
     const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
-    const gateway = await startGateway({ config });
+    const gateway = await startGateway({ config, logger: stderrLogger('gateway', config.log.level) });
     try {
       if (this.jsonEnabled())
         process.stdout.write(`${JSON.stringify({ url: gateway.url, metricsUrl: gateway.metricsUrl })}\n`);

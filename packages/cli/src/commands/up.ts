@@ -1,3 +1,4 @@
+import type { GatewayConfig, NeuronConfig, Origin } from '@helexa/core';
 import { Args, Flags } from '@oclif/core';
 import { Listr } from 'listr2';
 import { openBackend } from '../backends.js';
@@ -77,11 +78,11 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
     },
   ): Promise<{ stack: RunningStack; id: string }> {
     const loopback = (port: number | undefined) => (port === undefined ? undefined : `127.0.0.1:${port}`);
-    const { config: gateway } = await loadGatewaySettings({
+    const { config: gateway, origins: gatewayOrigins } = await loadGatewaySettings({
       env: process.env,
       overrides: { gateway: { listen: loopback(flags.port), metrics_listen: loopback(flags['metrics-port']) } },
     });
-    const { config: neuron } = await loadNeuronSettings({
+    const { config: neuron, origins: neuronOrigins } = await loadNeuronSettings({
       env: process.env,
       overrides: { listen: loopback(flags['neuron-port']), device: flags.device, threads: flags.threads },
     });
@@ -98,9 +99,9 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
           title: 'Start the gateway and the neuron',
           task: async () => {
             stack = await startStack({
-              gateway,
+              gateway: quiet(gateway, gatewayOrigins),
               neuron: {
-                ...neuron,
+                ...quiet(neuron, neuronOrigins),
                 default_models: [
                   { model_id: found.configured, ...(flags.tp === undefined ? {} : { tensor_parallel: flags.tp }) },
                 ],
@@ -154,3 +155,9 @@ Metrics are at ${stack.metricsUrl}/metrics. Ctrl-C ends it.
     this.log('\n');
   }
 }
+
+/** A person at a terminal sees warnings only, unless a file or a variable asks for more. */
+const quiet = <Config extends GatewayConfig | NeuronConfig>(
+  config: Config,
+  origins: ReadonlyMap<string, Origin>,
+): Config => (origins.get('log.level')?.kind === 'default' ? { ...config, log: { level: 'warn' } } : config);

@@ -2,6 +2,7 @@ import { startNeuron } from '@helexa/neuron';
 import { openBackend } from '../../backends.js';
 import { BaseCommand } from '../../base-command.js';
 import { sharedFlags } from '../../flags.js';
+import { stderrLogger } from '../../logger.js';
 import { loadNeuronSettings } from '../../settings.js';
 import { watchSignals } from '../../watch-signals.js';
 
@@ -27,7 +28,12 @@ from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' pri
       { device: config.device, ...(config.threads === undefined ? {} : { threads: config.threads }) },
       (text) => this.notice(text),
     );
-    const neuron = await startNeuron({ config, architectures: [...architectures], backends: [backend] });
+    const neuron = await startNeuron({
+      config,
+      architectures: [...architectures],
+      backends: [backend],
+      logger: stderrLogger('neuron', config.log.level),
+    });
     try {
       if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({ url: neuron.url, backend: backend.name })}\n`);
       else this.log(`The neuron answers at ${neuron.url} and computes on ${backend.name}`);
