@@ -1,3 +1,4 @@
+export { ChatTemplate, type ChatTemplateOptions, type TemplateVariables } from './chat-template.js';
 export { Detokenizer } from './detokenizer.js';
 export {
   chooseSampling,
@@ -8,7 +9,12 @@ export {
   type SamplingChoice,
 } from './generation-defaults.js';
 export { loadTokenizer } from './load-tokenizer.js';
+export { loadModelText, type ModelText } from './model-text.js';
 export type { OutputEvent, ToolSchema } from './output-event.js';
+export { detectOutputFormat, type MarkerPair, type OutputFormat, opensReasoning } from './output-format.js';
+export { type Marker, OutputParser, type OutputParserOptions } from './output-parser.js';
+export { type OutputStep, OutputStream, type OutputStreamOptions } from './output-stream.js';
 export { StopMatcher, type StopResult } from './stop-matcher.js';
 export { type StopTokenSources, stopTokenIds } from './stop-tokens.js';
 export type { Tokenizer } from './tokenizer/tokenizer.js';
+export { type ParsedCall, parseToolCall } from './tool-calls.js';

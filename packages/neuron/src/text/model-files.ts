@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Checkpoint, CortexError } from '@helexa/core';
 
@@ -39,6 +39,12 @@ export class ModelFiles {
     } catch (cause) {
       throw new CortexError('checkpoint_invalid', { file, reason: (cause as Error).message }, { cause });
     }
+  }
+
+  /** Names in a folder; none when there is no such folder. */
+  names(folder: string): string[] {
+    const path = this.path(folder);
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(path) : [];
   }
 
   /** Parsed JSON of a file; undefined when there is no such file. */
