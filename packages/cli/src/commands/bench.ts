@@ -86,6 +86,14 @@ Other work on the machine spoils the numbers.`;
       threads,
     });
     try {
+      const { maxContext, pages } = model.device.layout.limits;
+      const wanted = limitsFor(workload);
+      if (maxContext < wanted.maxContext || pages < wanted.pages)
+        this.refuse(
+          '--depth, --prompt, --generate',
+          `${depth}, ${prompt}, ${generate}`,
+          `at most ${maxContext} tokens`,
+        );
       const loadSeconds = Number(process.hrtime.bigint() - begun) / 1e9;
       const [device] = await backend.discover();
       const measured = await measure(model, workload, () => process.hrtime.bigint());
