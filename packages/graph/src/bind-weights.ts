@@ -1,7 +1,16 @@
 import { blockOf, type Checkpoint, CortexError, rowBytes, type TensorEntry, type WeightFormat } from '@helexa/core';
 import type { TensorSpec } from './program.js';
 import { type ResolvedSegment, type ResolvedSlot, type ResolvedWeights, resolveWeights } from './resolve-weights.js';
-import { checkDivision, columnRuns, lengthOf, type Part, type Run, rowRuns } from './shard.js';
+import {
+  checkDivision,
+  columnRuns,
+  type DivisionProblem,
+  findDivisionProblem,
+  lengthOf,
+  type Part,
+  type Run,
+  rowRuns,
+} from './shard.js';
 import type { Weight } from './value.js';
 import type { Fill, ReadRange, Source, WeightsTable } from './weights.js';
 
@@ -22,11 +31,38 @@ export function bindWeights(
   ranks: number,
   formats: ReadonlySet<WeightFormat>,
 ): BoundWeights {
-  checkDivision(table, ranks);
-  return takePart(resolveWeights(table, checkpoint, formats), { rank, ranks });
+  const resolved = resolveWeights(table, checkpoint, formats);
+  checkParts(resolved, ranks);
+  return takePart(resolved, { rank, ranks });
 }
 
-/** One rank's part of resolved weights. `checkDivision` has passed. */
+/** Refuses a rank count over which the cuts do not divide, or that would part a quantised block. */
+export function checkParts(resolved: ResolvedWeights, ranks: number): void {
+  checkDivision(ranks, (count) => findDivisionProblem(resolved.table, count) ?? findPartedBlock(resolved, count));
+}
+
+function findPartedBlock(resolved: ResolvedWeights, ranks: number): DivisionProblem | null {
+  for (const { slot, row, kind, segments } of resolved.slots.values()) {
+    if (kind !== 'read' || row.cut?.axis !== 'cols') continue;
+    for (const { entries } of segments) {
+      const format = entries[0]!.format as WeightFormat;
+      const { elements } = blockOf[format];
+      const whole = ({ start, count }: Run): boolean => start % elements === 0 && count % elements === 0;
+      for (let rank = 0; rank < ranks; rank++) {
+        const parted = columnRuns(row, { rank, ranks }).find((run) => !whole(run));
+        if (parted)
+          return {
+            slot,
+            have: `a rank's share is ${parted.count} columns of format ${format}`,
+            want: `it must be whole blocks of ${elements}`,
+          };
+      }
+    }
+  }
+  return null;
+}
+
+/** One rank's part of resolved weights. `checkParts` has passed. */
 export function takePart(resolved: ResolvedWeights, part: Part): BoundWeights {
   const tensors: TensorSpec[] = [];
   const fills: Fill[] = [];
@@ -110,7 +146,6 @@ function readRanges(slot: ResolvedSlot, resolved: ResolvedSegment, part: Part, f
       const wholeRow = rowBytes(format, fileColumns);
       let rowByte = 0;
       for (const column of columns) {
-        refusePartBlocks(slot, part, format, column);
         const bytes = rowBytes(format, column.count);
         ranges.push({
           entry: stretch.entry,
@@ -163,15 +198,4 @@ function arithmeticRuns(from: number, to: number, fileRow: (row: number) => numb
     row += count;
   }
   return runs;
-}
-
-function refusePartBlocks({ slot }: ResolvedSlot, { ranks }: Part, format: WeightFormat, column: Run): void {
-  const { elements } = blockOf[format];
-  if (column.start % elements === 0 && column.count % elements === 0) return;
-  throw new CortexError('cannot_shard', {
-    slot,
-    ranks,
-    have: `a rank's share is ${column.count} columns of format ${format}`,
-    want: `it must be whole blocks of ${elements}`,
-  });
 }

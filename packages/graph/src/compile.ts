@@ -1,7 +1,7 @@
 import { type Checkpoint, CortexError, type WeightFormat } from '@helexa/core';
 import type { Architecture, ModelFacts } from './architecture.js';
 import type { Backend, KvFormat } from './backend.js';
-import { takePart } from './bind-weights.js';
+import { checkParts, takePart } from './bind-weights.js';
 import { paperCheckpoint } from './checkpoint-tensors.js';
 import { GraphBuilder } from './graph-builder.js';
 import { type MemoryPlan, planBytes } from './memory-plan.js';
@@ -14,7 +14,7 @@ import { shardGraph } from './passes/shard.js';
 import { verify } from './passes/verify.js';
 import type { Program } from './program.js';
 import { type ResolvedWeights, resolveWeights } from './resolve-weights.js';
-import { checkDivision, rowRuns } from './shard.js';
+import { rowRuns } from './shard.js';
 import type { StepLimits } from './step.js';
 import type { Graph } from './value.js';
 import type { Fill } from './weights.js';
@@ -53,8 +53,8 @@ export function compile(options: CompileOptions): Compiled {
       reason: `the step buffers are made for a vocabulary of ${limits.vocab}; the model has ${facts.vocab}`,
     });
   const table = architecture.weights(config);
-  checkDivision(table, ranks);
   const resolved = resolveWeights(table, checkpoint, backend.weightFormats);
+  checkParts(resolved, ranks);
   const graph = buildGraph(architecture, config, resolved);
   const parts = Array.from({ length: ranks }, (_, rank) => compileRank(graph, resolved, options, rank, facts));
   const programs = parts.map((part) => part.program);

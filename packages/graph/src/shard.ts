@@ -67,23 +67,25 @@ function groupRuns(total: number, outer: number, units: number, part: Part): rea
 
 export const lengthOf = (runs: readonly Run[]): number => runs.reduce((sum, run) => sum + run.count, 0);
 
-/** Refuses a table that does not divide over `ranks`, naming the slot and what would work. */
-export function checkDivision(table: WeightsTable, ranks: number): void {
-  const problem = findProblem(table, ranks);
-  if (!problem) return;
-  const works = Array.from({ length: Math.max(ranks, 8) }, (_, index) => index + 1).filter(
-    (candidate) => findProblem(table, candidate) === null,
-  );
-  throw new CortexError('cannot_shard', { ...problem, ranks, works });
-}
-
-interface Problem {
+/** Why something does not divide over a number of ranks. */
+export interface DivisionProblem {
   readonly slot: string;
   readonly have: string;
   readonly want: string;
 }
 
-function findProblem(table: WeightsTable, ranks: number): Problem | null {
+/** Refuses a rank count that has a problem, naming the slot and the rank counts that have none. */
+export function checkDivision(ranks: number, problemOf: (ranks: number) => DivisionProblem | null): void {
+  const problem = problemOf(ranks);
+  if (!problem) return;
+  const works = Array.from({ length: Math.max(ranks, 8) }, (_, index) => index + 1).filter(
+    (candidate) => problemOf(candidate) === null,
+  );
+  throw new CortexError('cannot_shard', { ...problem, ranks, works });
+}
+
+/** The first row of a table that does not divide over `ranks`. */
+export function findDivisionProblem(table: WeightsTable, ranks: number): DivisionProblem | null {
   for (const row of table.rows) {
     if (row.cut === null) continue;
     const { cut, axis } = row.cut;

@@ -43,8 +43,14 @@ export function planMemory(graph: Graph, limits: Pick<StepLimits, 'maxRows' | 'm
   return { regions, arenaElements };
 }
 
+/** Offsets are int32 words of an instruction. */
+const mostElements = 2 ** 31 - 1;
+
 /** Throws `graph_invalid` when two values that live at the same time share memory, or one lies outside the arena. */
 export function verifyPlan({ regions, arenaElements }: ArenaPlan): void {
+  const last = [...regions.values()].find((region) => region.offset + region.size > mostElements);
+  if (last)
+    refuse(last, `the activations of one step take more than ${mostElements} elements; a step needs fewer rows`);
   const all = [...regions.values()].sort((a, b) => a.offset - b.offset);
   for (const [index, region] of all.entries()) {
     if (region.offset % alignElements !== 0 || region.offset + region.size > arenaElements)
