@@ -9,6 +9,7 @@ export interface ReferencePage {
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const row = (...cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+const literal = (text: string): string => (text === '' ? '' : `\`${text}\``);
 const made = 'Made by `npm run build && node tools/dist/check-docs.js --write`; do not edit.';
 
 /** Stands for any detail of an error, whatever a message does with it: prints as `<name>`. */
@@ -33,11 +34,11 @@ export function errorsPage(): ReferencePage {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([code, error]) =>
       row(
-        `\`${code}\``,
+        literal(code),
         String(error.status),
         String(error.exit),
-        error.message(details),
-        error.suggestion?.(details) ?? '',
+        literal(error.message(details)),
+        literal(error.suggestion?.(details) ?? ''),
       ),
     );
   const text = `# Errors
