@@ -1,3 +1,4 @@
 export * from './architecture.suite.js';
+export * from './backend.suite.js';
 export * from './fill-device.js';
 export * from './scripted-model.js';

@@ -4,7 +4,7 @@ import { fuse } from '../passes/fuse.js';
 import { lower } from '../passes/lower.js';
 import { planMemory } from '../passes/plan-memory.js';
 import { verify } from '../passes/verify.js';
-import { pageTokens, type Program } from '../program.js';
+import { type Program, pageTokens } from '../program.js';
 import { header, type StepLayout, type StepLimits, sampled, sampling } from '../step.js';
 import type { BackendCase, CaseStep } from './case.js';
 import { type CaseGraph, CaseWriter } from './case-writer.js';
@@ -73,7 +73,7 @@ export async function runCase(
   const devices = programs.map(() => 0);
   const model = await backend.load({ programs, devices, limits, kvFormat: options.kvFormat });
   try {
-    for (const [rank, { tensors }] of parts.entries()) await uploadBackwards(model, rank, tensors);
+    for (const [rank, { tensors }] of parts.entries()) await uploadAll(model, rank, tensors);
     await model.seal();
     const answers: StepAnswer[] = [];
     for (const step of spec.steps) {
@@ -87,9 +87,15 @@ export async function runCase(
   }
 }
 
-/** Last rows first and in two parts: rows may come in any order. */
-async function uploadBackwards(model: DeviceModel, rank: number, tensors: CaseGraph['tensors']): Promise<void> {
+/** Uploads tensors but those left out, last rows first and in two parts: rows may come in any order. */
+export async function uploadAll(
+  model: DeviceModel,
+  rank: number,
+  tensors: CaseGraph['tensors'],
+  leaveOut: number | null = null,
+): Promise<void> {
   for (const [index, { spec, bytes }] of tensors.entries()) {
+    if (index === leaveOut) continue;
     const rowBytes = bytes.length / spec.rows;
     const middle = Math.floor(spec.rows / 2);
     await model.upload(rank, index, middle, bytes.subarray(middle * rowBytes));
@@ -119,7 +125,8 @@ const integerParameters: ReadonlySet<string> = new Set([
   'promptLength',
 ]);
 
-function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep, mutated: boolean): void {
+/** Writes a step of a case into the step buffer. */
+export function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep, mutated: boolean): void {
   const views = viewsOf(model);
   const { layout, i32 } = views;
   const { limits } = layout;
@@ -131,7 +138,8 @@ function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep, mutate
     i32[layout.sequenceLength + s] = start + tokens.length;
     // Pages run backwards and interleave the slots: nothing may rely on their order.
     for (let page = 0; page < layout.pagesPerSlot; page++) {
-      i32[layout.pageTable + slot * layout.pagesPerSlot + page] = limits.pages - 1 - (page * limits.maxSequences + slot);
+      i32[layout.pageTable + slot * layout.pagesPerSlot + page] =
+        limits.pages - 1 - (page * limits.maxSequences + slot);
     }
     writeSampling(views, slot, spec, mutated);
     for (const [index, token] of tokens.entries()) {
@@ -167,7 +175,8 @@ function writeSampling({ layout, i32, f32 }: Views, slot: number, spec: BackendC
   }
 }
 
-function readAnswer(model: DeviceModel): StepAnswer {
+/** Reads what the last step answered. */
+export function readAnswer(model: DeviceModel): StepAnswer {
   const { layout, i32, f32 } = viewsOf(model);
   const { vocab, maxTopLogprobs } = layout.limits;
   const rows = Array.from({ length: i32[layout.header + header.sampled]! }, (_, row) => row);

@@ -10,7 +10,7 @@ export const patchMerge: OpDefinition = {
   shape(node) {
     const x = inputShape(node, 0);
     const merge = attribute(node, 'merge');
-    expect(node, x.rows === 'patches' && merge >= 1, () => `rows of '${x.rows}' by ${merge}; patches are wanted`);
+    expect(node, merge >= 1, () => `blocks of ${merge} patches; 1 or more are wanted`);
     return [{ rows: x.rows, segments: [columnsOf(x) * merge * merge] }];
   },
   shard: (node) => shardMirrored(node, ['x'], 1),
