@@ -1,0 +1,22 @@
+import { CortexError } from '@helexa/core';
+import { type Backend, referenceBackend } from '@helexa/graph';
+
+const instructionSets = ['auto', 'avx512', 'avx2', 'portable'] as const;
+type InstructionSet = (typeof instructionSets)[number];
+
+/** The backend that a command line names. Native kernels are imported only when they are asked for. */
+export async function openBackend(device: string, isa = 'auto'): Promise<Backend> {
+  if (device === 'reference') return referenceBackend();
+  if (device !== 'cpu') {
+    throw new CortexError('backend_unavailable', {
+      backend: device,
+      reason: "the devices here are 'cpu' and 'reference'",
+    });
+  }
+  if (!instructionSets.includes(isa as InstructionSet)) {
+    const reason = `'${isa}' is no instruction set; ${instructionSets.join(', ')} are`;
+    throw new CortexError('backend_unavailable', { backend: device, reason });
+  }
+  const { cpuBackend } = await import('@helexa/kernels-cpu');
+  return cpuBackend({ isa: isa as InstructionSet });
+}
