@@ -70,12 +70,14 @@ export function chooseToken(request: SamplingRequest): TokenChoice {
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - max);
   const normaliser = max + Math.log(sum);
-  const order = new DescendingOrder(Float64Array.from(logits));
-  const top = Array.from({ length: Math.min(topLogprobs, logits.length) }, () => {
-    const id = order.next()!;
-    return { token: id, logprob: logits[id]! - normaliser };
-  });
+  const top = mostProbable(logits, topLogprobs).map((id) => ({ token: id, logprob: logits[id]! - normaliser }));
   return { token, flags: 0, logprob: logits[token]! - normaliser, top };
+}
+
+function mostProbable(logits: Float32Array, count: number): readonly number[] {
+  if (count === 0) return [];
+  const order = new DescendingOrder(Float64Array.from(logits));
+  return Array.from({ length: Math.min(count, logits.length) }, () => order.next()!);
 }
 
 /** Steps 1 to 3. */

@@ -4,7 +4,7 @@ import type { SuiteAssertions, SuiteTest } from './architecture.suite.js';
 import { contractCases } from './backend-contract.js';
 import type { BackendCase } from './case.js';
 import { backendCases } from './cases/index.js';
-import { distance, lowerCase, runCase, type StepAnswer } from './run-case.js';
+import { type CasePrograms, distance, fuseCase, lowerCase, runCase, type StepAnswer } from './run-case.js';
 
 export interface BackendSuiteOptions {
   /** The backend, or what makes it; each test makes its own and disposes it. */
@@ -57,10 +57,10 @@ async function checkCase(
   const unknown = formats.filter((format) => !backend.weightFormats.has(format));
   if (missing.length > 0 || unknown.length > 0) {
     // Not an escape: a program with them is refused at load, which the compiler relies on.
-    t.true(await refusesToLoad(backend, spec), `it has neither ${[...missing, ...unknown].join(', ')} nor a refusal`);
+    t.true(await refusesToLoad(backend, plain), `it has neither ${[...missing, ...unknown].join(', ')} nor a refusal`);
     return;
   }
-  const fused = lowerCase(spec, { mutated: false, target: backend });
+  const fused = fuseCase(spec, plain, backend);
   const variants = fused.programs[0]!.text === plain.programs[0]!.text ? [plain] : [plain, fused];
   const bound = bounds[spec.boundOf] ?? spec.bound;
   const oracle = referenceBackend();
@@ -78,9 +78,8 @@ async function checkCase(
   }
 }
 
-async function refusesToLoad(backend: Backend, spec: BackendCase): Promise<boolean> {
+async function refusesToLoad(backend: Backend, { programs, limits }: CasePrograms): Promise<boolean> {
   const kvFormat: KvFormat = [...backend.kvFormats][0]!;
-  const { programs, limits } = lowerCase(spec, { mutated: false });
   try {
     const model = await backend.load({ programs, devices: programs.map(() => 0), limits, kvFormat });
     await model.dispose();

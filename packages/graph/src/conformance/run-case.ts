@@ -37,20 +37,34 @@ export const caseLimits = (vocab: number): StepLimits => ({
   exposeLogits: true,
 });
 
-/** Lowers a case; with the fusions and the quantised activations of a backend when one is given. */
-export function lowerCase(
-  spec: BackendCase,
-  options: { readonly mutated: boolean; readonly target?: Pick<Backend, 'fusions' | 'quantisedRowBytes'> },
-): CasePrograms {
-  const ranks = spec.ranks ?? 1;
-  const limits = caseLimits(spec.vocab);
-  const parts = Array.from({ length: ranks }, (_, rank) =>
-    spec.build(new CaseWriter(spec.vocab, rank), options.mutated),
+/** Writes a case, right or with its mutation, and lowers it as it is written. */
+export function lowerCase(spec: BackendCase, { mutated }: { readonly mutated: boolean }): CasePrograms {
+  const writers = Array.from({ length: spec.ranks ?? 1 }, (_, rank) => new CaseWriter(spec.vocab, rank));
+  return lowerParts(
+    spec,
+    writers.map((writer) => spec.build(writer, mutated)),
+    null,
   );
+}
+
+/** The same case with the fusions and the quantised activations of a backend. */
+export const fuseCase = (
+  spec: BackendCase,
+  { parts }: CasePrograms,
+  target: Pick<Backend, 'fusions' | 'quantisedRowBytes'>,
+): CasePrograms => lowerParts(spec, parts, target);
+
+function lowerParts(
+  spec: BackendCase,
+  parts: readonly CaseGraph[],
+  target: Pick<Backend, 'fusions' | 'quantisedRowBytes'> | null,
+): CasePrograms {
+  const ranks = parts.length;
+  const limits = caseLimits(spec.vocab);
   const programs = parts.map(({ graph, tensors }, rank) => {
     const specs = tensors.map((tensor) => tensor.spec);
     const formatOf = (tensor: number) => specs[tensor]!.format;
-    const fused = options.target ? fuse(graph, { definitions: ops, backend: options.target, formatOf }) : graph;
+    const fused = target ? fuse(graph, { definitions: ops, backend: target, formatOf }) : graph;
     verify(fused, ops);
     return lower(fused, planMemory(fused, limits), {
       rank,

@@ -1,16 +1,6 @@
 import type { BlockCodec } from './codec.js';
 import { fromBfloat, fromHalf, toBfloat, toHalf } from './small-float.js';
 
-/** F32, little-endian. */
-export const f32: BlockCodec = {
-  decode(bytes, at, out, start) {
-    out[start] = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getFloat32(0, true);
-  },
-  encode(values, start, bytes, at) {
-    new DataView(bytes.buffer, bytes.byteOffset + at, 4).setFloat32(0, values[start]!, true);
-  },
-};
-
 export const f16: BlockCodec = {
   decode(bytes, at, out, start) {
     out[start] = fromHalf(readWord(bytes, at));

@@ -1,6 +1,6 @@
 import { blockOf, CortexError, rowBytes, type WeightFormat } from '@helexa/core';
 import type { BlockCodec } from './codec.js';
-import { bf16, f16, f32 } from './floats.js';
+import { bf16, f16 } from './floats.js';
 import { q4_k, q5_k } from './k-affine.js';
 import { q4_0 } from './q4-0.js';
 import { q6_k } from './q6-k.js';
@@ -8,8 +8,7 @@ import { q8_0 } from './q8-0.js';
 
 export { fromBfloat, fromHalf, toBfloat, toHalf } from './small-float.js';
 
-const codecs: Readonly<Record<WeightFormat, BlockCodec>> = {
-  F32: f32,
+const codecs: Readonly<Record<Exclude<WeightFormat, 'F32'>, BlockCodec>> = {
   F16: f16,
   BF16: bf16,
   Q8_0: q8_0,
@@ -20,7 +19,7 @@ const codecs: Readonly<Record<WeightFormat, BlockCodec>> = {
 };
 
 /** Every format that a weight may be stored in. */
-export const weightFormats = Object.keys(codecs) as readonly WeightFormat[];
+export const weightFormats: readonly WeightFormat[] = ['F32', ...(Object.keys(codecs) as (keyof typeof codecs)[])];
 
 /** Decodes whole blocks of a format into `out` from element `start` on: one row, or rows that follow each other. */
 export function decodeInto(format: WeightFormat, bytes: Uint8Array, out: Float32Array, start: number): void {
@@ -31,6 +30,11 @@ export function decodeInto(format: WeightFormat, bytes: Uint8Array, out: Float32
       format,
       reason: `${bytes.length} bytes; a multiple of ${block.bytes} is wanted`,
     });
+  }
+  if (format === 'F32') {
+    // Little-endian, as every machine this runs on keeps its own.
+    new Uint8Array(out.buffer, out.byteOffset + start * 4, bytes.length).set(bytes);
+    return;
   }
   const { decode } = codecs[format];
   for (let b = 0; b < blocks; b++) decode(bytes, b * block.bytes, out, start + b * block.elements);
@@ -64,6 +68,7 @@ export function quantise(format: WeightFormat, values: Float32Array): Uint8Array
   if (block.elements > 1 && !values.every(Number.isFinite)) {
     throw new CortexError('weight_bytes', { format, reason: 'a value is not finite; finite values are wanted' });
   }
+  if (format === 'F32') return new Uint8Array(values.slice().buffer);
   const bytes = new Uint8Array(blocks * block.bytes);
   const { encode } = codecs[format];
   for (let b = 0; b < blocks; b++) encode(values, b * block.elements, bytes, b * block.bytes);

@@ -21,7 +21,7 @@ const router = (experts: number, k: number, renormalise: 0 | 1): BackendCase => 
 });
 
 const experts = (format: WeightFormat): BackendCase => {
-  const count = 6;
+  const count = 4;
   const k = 2;
   const [hidden, inter] = format.endsWith('_K') ? [256, 256] : [64, 32];
   return {
