@@ -89,7 +89,7 @@ export function readChatRequest(
     sampling,
     seed,
     stopTokens: model.stopTokens,
-    openSink: () => model.openSink({ stops, chat: { prompt, tools: schemas } }),
+    openSink: () => model.openSink({ stops, chat: { prompt, tools: schemas.length > 0 ? schemas : null } }),
     signal,
   };
 }

@@ -5,6 +5,7 @@ import { type MemoryPlan, type ModelFacts, pageTokens, type StepLimits } from '@
 export interface RequestedLimits {
   readonly maxRows?: number | undefined;
   readonly maxSequences?: number | undefined;
+  readonly maxSampled?: number | undefined;
   readonly maxContext?: number | undefined;
   readonly pages?: number | undefined;
   readonly maxTopLogprobs?: number | undefined;
@@ -31,7 +32,7 @@ export function draftLimits(facts: ModelFacts, requested: RequestedLimits): Deci
     limits: {
       maxRows,
       maxSequences,
-      maxSampled: maxSequences,
+      maxSampled: Math.max(requested.maxSampled ?? 0, maxSequences),
       maxContext,
       pages: requested.pages ?? Math.ceil(maxContext / pageTokens) * maxSequences,
       vocab: facts.vocab,

@@ -17,7 +17,7 @@ export function checkModelId(id: string): void {
     throw new CortexError('model_id_invalid', { model: id.slice(0, 200), reason });
   };
   if (id.length > 200) refuse('it is longer than 200 characters');
-  if (/[\0-\x1f\x7f\\]/.test(id)) refuse('it has a backslash or a control character');
+  if (/[\p{Cc}\\]/u.test(id)) refuse('it has a backslash or a control character');
   if (isAbsolute(id) || /^[A-Za-z]:/.test(id)) refuse('it is an absolute path');
   const parts = id.split('/');
   if (parts.length > 2) refuse('it has more than two parts');

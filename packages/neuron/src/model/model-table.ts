@@ -121,12 +121,36 @@ export class ModelTable {
     await done;
   }
 
-  /** Frees everything; nothing can be loaded afterwards. */
-  async close(): Promise<void> {
+  /**
+   * Refuses everything from now on, gives up loads, waits for generations under way until the deadline, then frees all
+   * models; what still runs ends with `shutting_down`.
+   */
+  async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
-    const outcomes = await Promise.allSettled(this.rows.map(({ spec }) => this.unload(spec.id)));
-    for (const outcome of outcomes)
-      if (outcome.status === 'rejected') this.#options.log.error({ err: outcome.reason }, 'model did not close');
+    const { clock, log } = this.#options;
+    await Promise.all([
+      this.#drain(clock, drainMs),
+      ...this.rows.filter(({ state }) => state.kind === 'loading').map(({ spec }) => this.#end(spec.id)),
+    ]);
+    await Promise.all(this.rows.map(({ spec }) => this.#end(spec.id)));
+    log.info('all models are freed');
+  }
+
+  async #drain(clock: Clock, drainMs: number): Promise<void> {
+    let cancel = () => {};
+    const deadline = new Promise<void>((resolve) => {
+      cancel = clock.after(drainMs, resolve);
+    });
+    await Promise.race([deadline, Promise.all(this.ready.map((model) => model.engine.idle()))]);
+    cancel();
+  }
+
+  async #end(id: string): Promise<void> {
+    try {
+      await this.unload(id);
+    } catch (error) {
+      this.#options.log.error({ model: id, err: error }, 'model did not close');
+    }
   }
 
   async #open(spec: ModelSpec, signal: AbortSignal): Promise<void> {

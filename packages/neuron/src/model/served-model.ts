@@ -16,7 +16,7 @@ export interface ChatPrompt {
 export interface SinkOptions {
   readonly stops: readonly string[];
   /** Chat answers are told apart into content, reasoning and tool calls; plain completions are text. */
-  readonly chat: { readonly prompt: readonly number[]; readonly tools: readonly ToolSchema[] } | null;
+  readonly chat: { readonly prompt: readonly number[]; readonly tools: readonly ToolSchema[] | null } | null;
 }
 
 /** A model that answers: everything a request handler asks of it. Owner: the model table. */
@@ -44,7 +44,12 @@ export interface ModelDescription {
   readonly maxBias: number;
   readonly maxTopLogprobs: number;
   readonly devices: readonly number[];
-  readonly weightBytes: number;
+  /** Everything the model takes on its devices. */
+  readonly residentBytes: number;
+  /** Over all ranks. */
+  readonly kvBytesPerToken: number;
+  /** Requests that may wait beyond those running. */
+  readonly maxWaiting: number;
   /** Sentences on what is less than asked for. */
   readonly notes: readonly string[];
 }

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type Clock, CortexError, formatAddress, type NeuronConfig, parseAddress, systemClock } from '@helexa/core';
+import { type Architecture, type Backend, createArchitectureRegistry } from '@helexa/graph';
+import { type Logger, pino } from 'pino';
+import { DevicePoll } from './http/device-poll.js';
+import { NeuronMetrics } from './http/metrics.js';
+import { neuronRoutes } from './http/routes.js';
+import { openHttpServer } from './http/server.js';
+import { chooseBackend } from './model/choose-backend.js';
+import { DefaultModels } from './model/default-models.js';
+import { locateModel } from './model/model-locator.js';
+import { type ModelSpec, ModelTable } from './model/model-table.js';
+import { openModel } from './model/open-model.js';
+
+export interface NeuronOptions {
+  readonly config: NeuronConfig;
+  readonly architectures: readonly Architecture[];
+  /** Disposed when the neuron closes. */
+  readonly backends: readonly Backend[];
+  /** Silent when absent. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** Longest time that generations under way may take to end at `close`. */
+  readonly drainMs?: number;
+}
+
+/** A neuron that answers. Owner: whoever started it. */
+export interface RunningNeuron {
+  readonly url: string;
+  /** Loads a model of the configuration or of a models folder; settles when it is ready. */
+  loadModel(id: string): Promise<void>;
+  /** Refuses new work, lets generations under way end for a while, ends the rest with an error, frees everything. */
+  close(): Promise<void>;
+}
+
+const defaultDrainMs = 20_000;
+/** Time for the last bytes to reach clients once every generation has ended. */
+const flushMs = 1000;
+
+/**
+ * Starts a neuron: it listens first, then loads the models of its configuration in the background. The backends are its own
+ * from the call on, also when the start fails.
+ *
+ * @example const neuron = await startNeuron({ config, architectures: [qwen3], backends: [referenceBackend()] });
+ */
+export async function startNeuron(options: NeuronOptions): Promise<RunningNeuron> {
+  try {
+    return await start(options);
+  } catch (error) {
+    await disposeAll(options.backends);
+    throw error;
+  }
+}
+
+async function start(options: NeuronOptions): Promise<RunningNeuron> {
+  const { config, backends, clock = systemClock, drainMs = defaultDrainMs } = options;
+  const log = options.logger ?? pino({ level: 'silent' });
+  const registry = createArchitectureRegistry(options.architectures);
+  const metrics = new NeuronMetrics(() => table.ready);
+  const newId = (prefix: string) => `${prefix}${randomBytes(12).toString('hex')}`;
+  const table = new ModelTable({
+    clock,
+    log,
+    open: async (spec, hooks) => {
+      const backend = await chooseBackend(backends, spec.device);
+      const onStep = (step: Parameters<NeuronMetrics['observeStep']>[1]) => metrics.observeStep(spec.id, step);
+      return await openModel({
+        spec,
+        registry,
+        backend,
+        config,
+        clock,
+        log,
+        onStep,
+        newCallId: () => newId('call_'),
+        ...hooks,
+      });
+    },
+  });
+  const defaults = new DefaultModels({ config, table, log });
+  const load = async (
+    id: string,
+    wanted: { tensorParallel?: number | undefined; device?: string | undefined } = {},
+  ): Promise<{ already: boolean }> => {
+    const configured = await defaults.specOf(id);
+    const base: ModelSpec = configured ?? {
+      ...(await locateModel(id, config.models_dir)),
+      tensorParallel: 1,
+      device: config.device,
+    };
+    const { tensorParallel = base.tensorParallel, device = base.device } = wanted;
+    return await table.load({ ...base, tensorParallel, device });
+  };
+  const devices = new DevicePoll(backends, clock, log);
+  let url = '';
+  const server = await openHttpServer({
+    address: parseAddress(config.listen) ?? refuseListen(config.listen),
+    routes: neuronRoutes(
+      { modelOf: (id) => table.serve(id), metrics, clock, bodyLimitBytes: config.body_limit_bytes, newId },
+      {
+        table,
+        folders: config.models_dir,
+        version: readVersion(),
+        clock,
+        startedMs: clock.now(),
+        url: () => url,
+        devices: () => devices.known,
+        activation: () => defaults.activation,
+        load,
+      },
+      metrics,
+    ),
+    metrics,
+    clock,
+    log,
+    newId,
+  });
+  url = `http://${formatAddress({ ...server.address, host: reachableHost(server.address.host) })}`;
+  log.info({ url }, 'neuron listens');
+  await devices.start();
+  const prewarm = defaults.loadAll();
+  let closing: Promise<void> | null = null;
+  const close = async () => {
+    log.info('neuron is shutting down');
+    await table.close(drainMs);
+    await prewarm;
+    devices.stop();
+    await server.close(flushMs);
+    await disposeAll(backends);
+    log.info('neuron has ended');
+  };
+  return {
+    url,
+    loadModel: async (id) => {
+      await load(id);
+    },
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+const refuseListen = (address: string): never => {
+  throw new CortexError('listen_failed', { address, setting: 'listen', reason: `'host:port' is wanted` });
+};
+
+/** A wildcard address is listened on, but cannot be called. */
+const reachableHost = (host: string): string => (host === '0.0.0.0' || host === '::' ? 'localhost' : host);
+
+function readVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+async function disposeAll(backends: readonly Backend[]): Promise<void> {
+  await Promise.all(backends.map((backend) => backend.dispose()));
+}

@@ -1,0 +1,44 @@
+import { chatCompletions } from './chat-completions.js';
+import { completions } from './completions.js';
+import {
+  type ControlContext,
+  discovery,
+  health,
+  listModels,
+  listOpenAiModels,
+  loadModelRoute,
+  modelCapabilities,
+  modelEndpoint,
+  openAiModel,
+  unloadModelRoute,
+  version,
+} from './control.js';
+import type { InferenceContext } from './generation-run.js';
+import type { NeuronMetrics } from './metrics.js';
+import type { Route } from './router.js';
+
+/** Every route of a neuron. */
+export function neuronRoutes(inference: InferenceContext, control: ControlContext, metrics: NeuronMetrics): Route[] {
+  return [
+    { method: 'POST', path: '/v1/chat/completions', handle: (exchange) => chatCompletions(exchange, inference) },
+    { method: 'POST', path: '/v1/completions', handle: (exchange) => completions(exchange, inference) },
+    { method: 'GET', path: '/v1/models', handle: (exchange) => listOpenAiModels(exchange, control) },
+    { method: 'GET', path: '/v1/models/:id', handle: (exchange) => openAiModel(exchange, control) },
+    { method: 'GET', path: '/models', handle: (exchange) => listModels(exchange, control) },
+    { method: 'POST', path: '/models/load', handle: (exchange) => loadModelRoute(exchange, control) },
+    { method: 'POST', path: '/models/unload', handle: (exchange) => unloadModelRoute(exchange, control) },
+    { method: 'GET', path: '/models/:id/endpoint', handle: (exchange) => modelEndpoint(exchange, control) },
+    { method: 'GET', path: '/models/:id/capabilities', handle: (exchange) => modelCapabilities(exchange, control) },
+    { method: 'GET', path: '/discovery', handle: (exchange) => discovery(exchange, control) },
+    { method: 'GET', path: '/health', handle: (exchange) => health(exchange, control) },
+    { method: 'GET', path: '/version', handle: (exchange) => version(exchange, control) },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: async ({ response }) => {
+        const text = await metrics.registry.metrics();
+        response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
+      },
+    },
+  ];
+}
