@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { CortexError } from '@helexa/core';
 import { type ProcessOptions, runCortex, startCortex } from '@helexa/cortex/testing';
 
+import { writeByteTokenizer } from './byte-tokenizer.js';
+
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const limitMs = 8 * 60_000;
 
@@ -230,7 +232,8 @@ async function main(folder: string, report: Report): Promise<void> {
     });
 
     const llama = join(folder, 'llama');
-    await cp(join(root, 'packages/arch-llama/fixtures/llama-tiny'), llama, { recursive: true });
+    await cp(join(root, 'packages/arch-llama/fixtures/tiny'), llama, { recursive: true });
+    await writeByteTokenizer(llama);
     await report.check('a llama model without its plugin is refused with the command that helps', async () => {
       const end = await runCortex(['up', llama, '--port', '0', '--neuron-port', '0', '--metrics-port', '0'], options);
       if (end.code !== 69 || !end.stderr.includes('cortex plugins install @helexa/arch-llama'))

@@ -1,5 +1,17 @@
 import { type Logger, pino } from 'pino';
 
+/** Lets log lines through, or drops them while a command still reports by itself. */
+export interface LogGate {
+  isOpen: boolean;
+}
+
 /** Logs JSON lines to stderr, so that stdout carries only what a command says. */
-export const stderrLogger = (name: string, level: string): Logger =>
-  pino({ name, level }, pino.destination({ dest: 2, sync: true }));
+export const stderrLogger = (name: string, level: string, gate: LogGate = { isOpen: true }): Logger =>
+  pino(
+    { name, level },
+    {
+      write: (line: string) => {
+        if (gate.isOpen) process.stderr.write(line);
+      },
+    },
+  );

@@ -3,13 +3,15 @@ import { type RunningGateway, startGateway } from '@helexa/gateway';
 import type { Architecture, Backend } from '@helexa/graph';
 import { type RunningNeuron, startNeuron } from '@helexa/neuron';
 import { fetchModels } from './gateway-client.js';
-import { stderrLogger } from './logger.js';
+import { type LogGate, stderrLogger } from './logger.js';
 
 export interface StackOptions {
   readonly gateway: GatewayConfig;
   readonly neuron: NeuronConfig;
   readonly architectures: readonly Architecture[];
   readonly backends: readonly Backend[];
+  /** Holds back log lines of both daemons; absent: none are. */
+  readonly logGate?: LogGate;
 }
 
 /** One neuron and one gateway in front of it, in this process. Owner: whoever started it. */
@@ -29,13 +31,13 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     config: options.neuron,
     architectures: [...options.architectures],
     backends: [...options.backends],
-    logger: stderrLogger('neuron', options.neuron.log.level),
+    logger: stderrLogger('neuron', options.neuron.log.level, options.logGate),
   });
   let gateway: RunningGateway;
   try {
     gateway = await startGateway({
       config: { ...options.gateway, neurons: [{ name: 'local', endpoint: neuron.url }] },
-      logger: stderrLogger('gateway', options.gateway.log.level),
+      logger: stderrLogger('gateway', options.gateway.log.level, options.logGate),
     });
   } catch (error) {
     await neuron.close();

@@ -1,3 +1,4 @@
+import { catalogue, type ErrorCode } from '@helexa/core';
 import { createArchitectureRegistry } from '@helexa/graph';
 import { type PreflightReport, preflight } from '@helexa/neuron';
 import { Args } from '@oclif/core';
@@ -6,6 +7,7 @@ import { BaseCommand } from '../base-command.js';
 import { findModel } from '../find-model.js';
 import { sharedFlags } from '../flags.js';
 import { loadNeuronSettings } from '../settings.js';
+import { bytesInWords, table } from '../table.js';
 
 /** Whether a model could be loaded here, from headers alone. */
 export default class Preflight extends BaseCommand {
@@ -39,11 +41,52 @@ is allocated. What would be refused at load is refused here, with the same words
         registry: createArchitectureRegistry(architectures),
         backend,
         ranks: flags.tp ?? 1,
-        limits: {},
+        limits: {
+          maxRows: config.engine.max_rows,
+          maxSequences: config.engine.max_sequences,
+          maxContext: config.engine.max_context,
+          pages: config.engine.kv_pages,
+        },
       });
+      this.print(report);
+      const [refusal] = report.refusals;
+      if (refusal) process.exitCode = catalogue[refusal.code as ErrorCode].exit;
       return report;
     } finally {
       await backend.dispose();
     }
+  }
+
+  private print(report: PreflightReport): void {
+    const { refusals, ranks, notes } = report;
+    for (const refusal of refusals) {
+      this.log(`no: ${refusal.message}`);
+      if (refusal.suggestion) this.log(`    ${refusal.suggestion}`);
+    }
+    if (!report.ok) return;
+    const formats = Object.entries(report.formats)
+      .map(([format, count]) => `${count} ${format}`)
+      .join(', ');
+    const total = ranks.reduce((sum, rank) => sum + rank.totalBytes, 0);
+    const available = report.availableBytes > 0 ? ` of ${bytesInWords(report.availableBytes)} available` : '';
+    this.log(`yes: ${report.path} can be loaded on ${report.backend}`);
+    this.log(`${report.architecture}, ${report.parameters} parameters (${formats})`);
+    this.log(
+      `context ${report.context} of ${report.modelContext} tokens, ${report.sequences} sequences at once, ${bytesInWords(report.kvBytesPerToken)} of cache per token`,
+    );
+    this.log(`memory ${bytesInWords(total)}${available}\n`);
+    const columns = ['weightBytes', 'kvBytes', 'stateBytes', 'activationBytes', 'stepBytes', 'totalBytes'] as const;
+    this.log(
+      table(
+        ['rank', 'device', 'weights', 'cache', 'state', 'activations', 'step', 'total'],
+        ranks.map((rank, index) => [
+          String(index),
+          String(rank.device),
+          ...columns.map((column) => bytesInWords(rank[column])),
+        ]),
+        process.stdout.isTTY === true,
+      ),
+    );
+    for (const note of notes) this.log(`note: ${note}`);
   }
 }

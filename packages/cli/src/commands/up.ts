@@ -1,13 +1,13 @@
-import type { GatewayConfig, NeuronConfig, Origin } from '@helexa/core';
+import type { GatewayConfig, LoadedConfig, NeuronConfig } from '@helexa/core';
 import { Args, Flags } from '@oclif/core';
 import { Listr } from 'listr2';
-import { openBackend } from '../backends.js';
+import { type DeviceName, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { streamChat } from '../chat-stream.js';
 import { findModel } from '../find-model.js';
 import { sharedFlags } from '../flags.js';
 import { loadGatewaySettings, loadNeuronSettings } from '../settings.js';
-import { type RunningStack, startStack } from '../stack.js';
+import { type RunningStack, type StackOptions, startStack } from '../stack.js';
 import { watchSignals } from '../watch-signals.js';
 
 const question = 'What is cortex?';
@@ -52,76 +52,68 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Up);
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
+    const ended = new AbortController();
     let stack: RunningStack | undefined;
+    // A signal during a load ends the load: its neuron goes away under it.
+    const stopped = watch.first.then(async () => {
+      ended.abort();
+      await stack?.close();
+    });
     try {
-      const { stack: started, id } = await this.start(args.model, flags);
-      stack = started;
-      this.announce(stack, id);
-      if (flags.demo) await this.demonstrate(stack.url, id);
-      await watch.first;
-      this.log('Stopping');
+      const plan = await this.plan(args.model, flags);
+      const steps = [
+        {
+          title: 'Start the gateway and the neuron',
+          task: async () => {
+            stack = await startStack(plan.stack);
+          },
+        },
+        { title: `Load ${plan.id} on ${plan.device}`, task: () => stack!.loadModel(plan.id) },
+      ];
+      await new Listr(steps, {
+        renderer: this.jsonEnabled() ? 'silent' : process.stdout.isTTY ? 'default' : 'simple',
+        registerSignalListeners: false,
+      }).run();
+      plan.logGate.isOpen = true;
+      this.announce(stack!, plan.id);
+      if (flags.demo && !this.jsonEnabled()) await this.demonstrate(stack!.url, plan.id, ended.signal);
+      await stopped;
+      this.log('Stopped');
+    } catch (error) {
+      if (!ended.signal.aborted) throw error;
+      this.log('Stopped');
     } finally {
       await stack?.close();
       watch.close();
     }
   }
 
-  private async start(
-    model: string | undefined,
-    flags: {
-      port?: number | undefined;
-      'neuron-port'?: number | undefined;
-      'metrics-port'?: number | undefined;
-      device?: 'auto' | 'cpu' | 'reference' | 'cuda' | undefined;
-      threads?: number | undefined;
-      tp?: number | undefined;
-    },
-  ): Promise<{ stack: RunningStack; id: string }> {
+  /** Everything that can be refused before a port is opened. */
+  private async plan(model: string | undefined, flags: UpFlags) {
     const loopback = (port: number | undefined) => (port === undefined ? undefined : `127.0.0.1:${port}`);
-    const { config: gateway, origins: gatewayOrigins } = await loadGatewaySettings({
+    const gateway = await loadGatewaySettings({
       env: process.env,
       overrides: { gateway: { listen: loopback(flags.port), metrics_listen: loopback(flags['metrics-port']) } },
     });
-    const { config: neuron, origins: neuronOrigins } = await loadNeuronSettings({
+    const neuron = await loadNeuronSettings({
       env: process.env,
       overrides: { listen: loopback(flags['neuron-port']), device: flags.device, threads: flags.threads },
     });
-    const found = await findModel(model, neuron.models_dir);
+    const found = await findModel(model, neuron.config.models_dir);
     const { architectures } = await this.architectures();
-    const backend = openBackend(
-      { device: neuron.device, ...(neuron.threads === undefined ? {} : { threads: neuron.threads }) },
-      (text) => this.notice(text),
-    );
-    let stack: RunningStack | undefined;
-    const tasks = new Listr(
-      [
-        {
-          title: 'Start the gateway and the neuron',
-          task: async () => {
-            stack = await startStack({
-              gateway: quiet(gateway, gatewayOrigins),
-              neuron: {
-                ...quiet(neuron, neuronOrigins),
-                default_models: [
-                  { model_id: found.configured, ...(flags.tp === undefined ? {} : { tensor_parallel: flags.tp }) },
-                ],
-              },
-              architectures,
-              backends: [backend],
-            });
-          },
-        },
-        { title: `Load ${found.id} on ${backend.name}`, task: () => stack!.loadModel(found.id) },
-      ],
-      { renderer: this.jsonEnabled() ? 'silent' : process.stdout.isTTY ? 'default' : 'simple' },
-    );
-    try {
-      await tasks.run();
-    } catch (error) {
-      await stack?.close();
-      throw error;
-    }
-    return { stack: stack!, id: found.id };
+    const { device, threads } = neuron.config;
+    const backend = openBackend({ device, ...(threads === undefined ? {} : { threads }) }, (text) => this.notice(text));
+    // Until the model is served, this command itself says what goes wrong.
+    const logGate = { isOpen: neuron.origins.get('log.level')?.kind !== 'default' };
+    const ranks = flags.tp === undefined ? {} : { tensor_parallel: flags.tp };
+    const stack: StackOptions = {
+      gateway: quiet(gateway),
+      neuron: { ...quiet(neuron), default_models: [{ model_id: found.configured, ...ranks }] },
+      architectures,
+      backends: [backend],
+      logGate,
+    };
+    return { stack, id: found.id, device: backend.name, logGate };
   }
 
   private announce(stack: RunningStack, id: string): void {
@@ -141,23 +133,30 @@ Metrics are at ${stack.metricsUrl}/metrics. Ctrl-C ends it.
 `);
   }
 
-  private async demonstrate(url: string, id: string): Promise<void> {
-    if (this.jsonEnabled()) return;
+  private async demonstrate(url: string, id: string, signal: AbortSignal): Promise<void> {
     this.log(`you:  ${question}`);
     process.stdout.write(`${id}:  `);
-    for await (const piece of streamChat(url, {
+    const request = {
       model: id,
-      messages: [{ role: 'user', content: question }],
+      messages: [{ role: 'user' as const, content: question }],
       maxTokens: 128,
       temperature: 0,
-    }))
+    };
+    for await (const piece of streamChat(url, request, signal))
       if (piece.kind === 'content') process.stdout.write(piece.text);
     this.log('\n');
   }
 }
 
+interface UpFlags {
+  readonly port?: number | undefined;
+  readonly 'neuron-port'?: number | undefined;
+  readonly 'metrics-port'?: number | undefined;
+  readonly device?: DeviceName | undefined;
+  readonly threads?: number | undefined;
+  readonly tp?: number | undefined;
+}
+
 /** A person at a terminal sees warnings only, unless a file or a variable asks for more. */
-const quiet = <Config extends GatewayConfig | NeuronConfig>(
-  config: Config,
-  origins: ReadonlyMap<string, Origin>,
-): Config => (origins.get('log.level')?.kind === 'default' ? { ...config, log: { level: 'warn' } } : config);
+const quiet = <Config extends GatewayConfig | NeuronConfig>({ config, origins }: LoadedConfig<Config>): Config =>
+  origins.get('log.level')?.kind === 'default' ? { ...config, log: { level: 'warn' } } : config;

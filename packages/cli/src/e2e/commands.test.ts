@@ -22,6 +22,9 @@ interface Failure {
   };
 }
 
+/** The typed error; warnings may stand before it. */
+const errorLine = (stderr: string) => stderr.split('\n').find((line) => line.startsWith('Error: '));
+
 test('every command has help with a summary, a description, examples and --json', async (t) => {
   t.true(commands.length >= 8);
   for (const command of commands) {
@@ -36,7 +39,7 @@ test('a missing model is one typed line, its exit code, and the same as JSON', a
   for (const command of [['up'], ['preflight'], ['bench', '--model']]) {
     const end = await runCortex([...command, './nowhere'], { cwd: folder });
     t.is(end.code, 66, `${command}: ${end.stderr}`);
-    t.is(end.stderr.split('\n')[0], "Error: Cannot find model './nowhere'");
+    t.is(errorLine(end.stderr), "Error: Cannot find model './nowhere'");
     const json = await runCortex([...command, './nowhere', '--json'], { cwd: folder });
     t.is(json.code, 66);
     const { error } = JSON.parse(json.stdout) as Failure;

@@ -27,6 +27,9 @@ test.after.always('cortex up ends cleanly on SIGTERM', async (t) => {
   t.is(end.code, 0, end.stderr);
 });
 
+/** The typed error; warnings may stand before it. */
+const errorLine = (stderr: string) => stderr.split('\n').find((line) => line.startsWith('Error: '));
+
 const post = (path: string, body: unknown) =>
   fetch(`${cortex.address.url}${path}`, {
     method: 'POST',
@@ -126,7 +129,7 @@ test('a port in use is one typed line and its exit code', async (t) => {
   const port = new URL(cortex.address.url).port;
   const end = await runCortex(['up', '--port', port, '--neuron-port', '0', '--metrics-port', '0']);
   t.is(end.code, 69);
-  t.is(end.stderr.split('\n')[0], `Error: Cannot listen on '127.0.0.1:${port}': the port is in use`);
+  t.is(errorLine(end.stderr), `Error: Cannot listen on '127.0.0.1:${port}': the port is in use`);
   t.false(end.stderr.includes('    at '), 'no stack trace');
 });
 
