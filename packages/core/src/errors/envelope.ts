@@ -85,7 +85,7 @@ export const toOpenAiError = (error: unknown, source: ErrorSource): HttpError<Op
       },
     },
     headers: headersOf(known, row),
-    cause: known.cause ?? error,
+    cause: error,
   };
 };
 
@@ -115,6 +115,6 @@ export const toAnthropicError = (error: unknown, source: ErrorSource): HttpError
     status: known.status,
     body: { type: 'error', error: { type: anthropicType(known.status), message: known.message } },
     headers: headersOf(known, rowOf(known)),
-    cause: known.cause ?? error,
+    cause: error,
   };
 };

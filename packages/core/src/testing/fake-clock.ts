@@ -41,6 +41,8 @@ export class FakeClock implements Clock {
 
   /** Moves time on, and runs what falls due in the order of its time. */
   async advance(byMs: number): Promise<void> {
+    // What was just begun may still be about to set its timers.
+    await settle();
     const until = this.#now + byMs;
     for (;;) {
       let next: Timer | undefined;

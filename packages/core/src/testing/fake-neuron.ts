@@ -45,7 +45,7 @@ export interface FakeNeuronOptions {
   /** Tokens of every answer that `answer` does not script. */
   readonly tokens?: readonly string[];
   readonly answer?: (request: FakeRequest) => FakeAnswer | undefined;
-  /** Holds back the answers of the control routes. */
+  /** Holds back the answers of the control routes; cuts the connection when it rejects. */
   readonly control?: (path: string) => Promise<unknown> | undefined;
 }
 
@@ -95,6 +95,12 @@ const usageOf = (texts: readonly string[]): Usage => ({
   total_tokens: 3 + texts.length,
 });
 
+/** Settles when the bytes are with the system: what follows, be it a cut, comes after them. */
+const sendBytes = (response: ServerResponse, bytes: string | Uint8Array): Promise<void> =>
+  new Promise((resolve) => {
+    response.write(bytes, () => resolve());
+  });
+
 /** Plays the steps into a streamed answer; chat or plain. */
 const playStream = async (
   response: ServerResponse,
@@ -105,9 +111,7 @@ const playStream = async (
   const identity = { id: chat ? 'chatcmpl-fake' : 'cmpl-fake', created, model: fields.model ?? '' };
   const chatEvents = chatChunks(identity);
   const plainEvents = completionChunks(identity);
-  const send = (value: unknown): void => {
-    response.write(encodeSse(JSON.stringify(value)));
-  };
+  const send = (value: unknown): Promise<void> => sendBytes(response, encodeSse(JSON.stringify(value)));
   response.writeHead(200, sseHeaders);
   response.flushHeaders();
   const texts: string[] = [];
@@ -117,16 +121,16 @@ const playStream = async (
     if ('wait' in step) await step.wait;
     else if ('die' in step) return void response.destroy();
     else if ('stop' in step) return void response.end();
-    else if ('raw' in step) response.write(step.raw);
+    else if ('raw' in step) await sendBytes(response, step.raw);
     else {
-      if (first && chat) send(chatEvents.role());
+      if (first && chat) await send(chatEvents.role());
       first = false;
       texts.push(step.text);
-      send(chat ? chatEvents.content(step.text) : plainEvents.text(step.text));
+      await send(chat ? chatEvents.content(step.text) : plainEvents.text(step.text));
     }
   }
-  send(chat ? chatEvents.finish('stop') : plainEvents.finish('stop'));
-  if (fields.stream_options?.include_usage) send((chat ? chatEvents : plainEvents).usage(usageOf(texts)));
+  await send(chat ? chatEvents.finish('stop') : plainEvents.finish('stop'));
+  if (fields.stream_options?.include_usage) await send((chat ? chatEvents : plainEvents).usage(usageOf(texts)));
   response.end(encodeSse(sseDone));
 };
 
@@ -142,7 +146,7 @@ const playWhole = async (
     if ('wait' in step) await step.wait;
     else if ('die' in step) return void response.destroy();
     else if ('stop' in step) return void response.end();
-    else if ('raw' in step) response.write(step.raw);
+    else if ('raw' in step) await sendBytes(response, step.raw);
     else texts.push(step.text);
   }
   if (response.headersSent) return void response.end();
