@@ -20,12 +20,8 @@ inline int32_t sum_of(__m256i v) {
   return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
 }
 
-inline void put(uint8_t* row, size_t plane, int32_t block, const void* value) {
-  std::memcpy(row + plane + static_cast<size_t>(block) * 4, value, 4);
-}
-
 // The same arithmetic as the portable quantise_block, hence the same bits.
-inline void quantise_block(const float* x, const RowPlanes& planes, int32_t block, uint8_t* row) {
+inline void quantise_block(const float* x, RowBlock& block) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   const __m256 limit = _mm256_set1_ps(largest_activation);
   __m256 v[4];
@@ -42,40 +38,22 @@ inline void quantise_block(const float* x, const RowPlanes& planes, int32_t bloc
   __m256i codes[4] = {};
   float scale = sound ? 0.0f : __builtin_nanf("");
   if (sound && largest >= smallest_activation) {
-    scale = largest / 127.0f;
-    uint32_t bits;
-    std::memcpy(&bits, &scale, 4);
-    bits = (bits + 8u) & ~15u;
-    std::memcpy(&scale, &bits, 4);
+    scale = scale_of(largest);
     const __m256 inverse = _mm256_set1_ps(1.0f / scale);
     for (int i = 0; i < 4; ++i) codes[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
   }
   // The packs work within 128-bit lanes; the permutation puts the words back in order.
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(codes[0], codes[1]), _mm256_packs_epi32(codes[2], codes[3]));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + static_cast<size_t>(block) * block_k),
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(block.codes),
                       _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-  const int32_t halves[2] = {sum_of(_mm256_add_epi32(codes[0], codes[1])), sum_of(_mm256_add_epi32(codes[2], codes[3]))};
-  const int32_t sum = halves[0] + halves[1];
-  const float magic_scale = magic * scale;
-  const float scaled_sum = scale * static_cast<float>(sum);
-  const int32_t start_q80 = magic_bits - 128 * sum;
-  const int32_t start_q40 = magic_bits - 8 * sum;
-  const int32_t start_q6k[2] = {magic_bits - 32 * halves[0], magic_bits - 32 * halves[1]};
-  put(row, planes.scale, block, &scale);
-  put(row, planes.magic_scale, block, &magic_scale);
-  put(row, planes.scaled_sum, block, &scaled_sum);
-  put(row, planes.start_q80, block, &start_q80);
-  put(row, planes.start_q40, block, &start_q40);
-  std::memcpy(row + planes.start_q6k + static_cast<size_t>(block) * 8, start_q6k, 8);
+  finish_block(block, scale, sum_of(_mm256_add_epi32(codes[0], codes[1])), sum_of(_mm256_add_epi32(codes[2], codes[3])));
 }
 
 void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows) {
-  const RowPlanes planes = row_planes(cols);
   for (int32_t i = 0; i < rows; ++i) {
-    for (int32_t block = 0; block < cols / block_k; ++block) {
-      quantise_block(x + static_cast<size_t>(i) * x_stride + static_cast<size_t>(block) * block_k, planes, block,
-                     dst + static_cast<size_t>(i) * planes.bytes);
-    }
+    RowBlock* blocks = reinterpret_cast<RowBlock*>(dst + static_cast<size_t>(i) * row_bytes_of(cols));
+    const float* row = x + static_cast<size_t>(i) * x_stride;
+    for (int32_t b = 0; b < cols / block_k; ++b) quantise_block(row + b * block_k, blocks[b]);
   }
 }
 

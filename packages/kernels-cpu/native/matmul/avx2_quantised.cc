@@ -15,7 +15,7 @@ namespace {
 constexpr int32_t piece_blocks = 32;
 constexpr int32_t most_direct_rows = 4;
 constexpr int32_t tile_rows = 4;
-constexpr size_t prefetch_ahead = 4608;
+constexpr size_t prefetch_ahead = 2048;
 
 struct Codes {
   __m256i v[2];
@@ -30,11 +30,6 @@ inline __m256i word(const void* at) {
   int32_t value;
   std::memcpy(&value, at, 4);
   return _mm256_set1_epi32(value);
-}
-inline __m256 scalar(const void* at) {
-  float value;
-  std::memcpy(&value, at, 4);
-  return _mm256_set1_ps(value);
 }
 inline Codes pair_of(const uint8_t* at) { return {{load(at), load(at + 32)}}; }
 inline Lanes halves(const uint8_t* at) { return {{_mm256_cvtph_ps(load_half(at)), _mm256_cvtph_ps(load_half(at + 16))}}; }
@@ -228,16 +223,14 @@ struct Expanded : Traits<Source::start, Source::minima, Source::quads> {
 struct Span {  // blocks [begin, end) of the rows of one tile
   const uint8_t* rows;
   size_t stride;
-  RowPlanes planes;
   int32_t begin;
   int32_t end;
 };
 
 template <Start start>
-inline __m256i start_of(const uint8_t* row, const RowPlanes& planes, int32_t block, int part) {
-  const size_t b = static_cast<size_t>(block);
-  if constexpr (start == Start::q40) return word(row + planes.start_q40 + b * 4);
-  else if constexpr (start == Start::q6k) return word(row + planes.start_q6k + b * 8 + static_cast<size_t>(part) * 4);
+inline __m256i start_of(const RowBlock& x, int part) {
+  if constexpr (start == Start::q40) return _mm256_set1_epi32(x.start_q40);
+  else if constexpr (start == Start::q6k) return _mm256_set1_epi32(x.start_q6k[part]);
   else return _mm256_set1_epi32(magic_bits);
 }
 
@@ -257,14 +250,15 @@ template <int T, int half, class Source>
   constexpr int quads = 8 / parts;
   constexpr int run = Source::quads == 0 ? quads : Source::quads;
   const __m256i ones = _mm256_set1_epi16(1);
-  const uint8_t* x = span.rows + static_cast<size_t>(block) * block_k;
+  const auto x = [&span, block](int t) __attribute__((always_inline)) -> const RowBlock& {
+    return reinterpret_cast<const RowBlock*>(span.rows + static_cast<size_t>(t) * span.stride)[block];
+  };
 #pragma GCC unroll 2
   for (int part = 0; part < parts; ++part) {
     __m256i dots[T][2];
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
-      dots[t][0] = dots[t][1] =
-          start_of<Source::start>(span.rows + static_cast<size_t>(t) * span.stride, span.planes, block, part);
+      dots[t][0] = dots[t][1] = start_of<Source::start>(x(t), part);
     }
 #pragma GCC unroll 4
     for (int begin = 0; begin < quads; begin += run) {
@@ -280,7 +274,7 @@ template <int T, int half, class Source>
         }
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) {
-          const __m256i xs = word(x + static_cast<size_t>(t) * span.stride + g * 4);
+          const __m256i xs = word(x(t).codes + g * 4);
 #pragma GCC unroll 2
           for (int i = 0; i < 2; ++i) {
             if constexpr (Source::quads == 0) {
@@ -305,9 +299,8 @@ template <int T, int half, class Source>
     const Lanes scale = source.template scale<half>(part);
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
-      const uint8_t* row = span.rows + static_cast<size_t>(t) * span.stride + static_cast<size_t>(block) * 4;
-      const __m256 x_scale = scalar(row + span.planes.scale);
-      const __m256 x_magic = scalar(row + span.planes.magic_scale);
+      const __m256 x_scale = _mm256_set1_ps(x(t).scale);
+      const __m256 x_magic = _mm256_set1_ps(x(t).magic_scale);
       for (int i = 0; i < 2; ++i) {
         const __m256 dot = _mm256_fmsub_ps(_mm256_castsi256_ps(dots[t][i]), x_scale, x_magic);
         sums[t][i] = _mm256_fmadd_ps(scale.v[i], dot, sums[t][i]);
@@ -318,8 +311,7 @@ template <int T, int half, class Source>
     const Lanes low = source.template low<half>();
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
-      const uint8_t* row = span.rows + static_cast<size_t>(t) * span.stride + static_cast<size_t>(block) * 4;
-      const __m256 x_sum = scalar(row + span.planes.scaled_sum);
+      const __m256 x_sum = _mm256_set1_ps(x(t).scaled_sum);
       for (int i = 0; i < 2; ++i) sums[t][i] = _mm256_fnmadd_ps(low.v[i], x_sum, sums[t][i]);
     }
   }
@@ -385,7 +377,7 @@ void expanded(Source source, const Span& span, int32_t m, float* out, uint8_t* w
     const Target target{work, scales, begin / 2};
     for (int32_t i = 0, row = 0; i < tiles; ++i) {
       const int32_t count = m / tiles + (i < m % tiles ? 1 : 0);
-      const Span part{span.rows + static_cast<size_t>(row) * span.stride, span.stride, span.planes, begin, end};
+      const Span part{span.rows + static_cast<size_t>(row) * span.stride, span.stride, begin, end};
       float* sums = out + static_cast<size_t>(row) * strip_rows;
       if (count == 2) tile<Target, 2>(target, part, sums);
       else if (count == 3) tile<Target, 3>(target, part, sums);
@@ -398,7 +390,7 @@ static_assert(piece_blocks * (plane_bytes + 2 * strip_rows * sizeof(float)) <= w
 
 template <class Source>
 void product(const uint8_t* strip, const Rows& rows, int32_t m, float* out, uint8_t* work) {
-  const Span span{rows.quantised, rows.quantised_stride, row_planes(rows.cols), 0, rows.cols / block_k};
+  const Span span{rows.quantised, rows.quantised_stride, 0, rows.cols / block_k};
   switch (m) {
     case 1: return tile<Source, 1>(Source{strip}, span, out);
     case 2: return tile<Source, 2>(Source{strip}, span, out);

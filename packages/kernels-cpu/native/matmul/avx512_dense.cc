@@ -10,7 +10,7 @@ namespace avx512 {
 namespace {
 
 constexpr int32_t most_direct_rows = 4;
-constexpr int32_t tile_rows = 12;
+constexpr int32_t tile_rows = 8;
 // k taken at a time when 16-bit weights are expanded: 2 strips x 256 x 64 bytes.
 constexpr int32_t piece_k = 256;
 constexpr size_t prefetch_ahead = 2048;

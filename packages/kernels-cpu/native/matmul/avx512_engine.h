@@ -5,14 +5,14 @@
 
 namespace cortex::matmul::avx512 {
 
-// out[row][16] = products of one strip with m rows; work holds expanded weights when there are many rows.
-void quantised_product(Format format, const uint8_t* strip, const Rows& rows, int32_t m, float* out, uint8_t* work);
+// out[strip][row][16] = products of consecutive strips, `strip_bytes` apart, with m rows; work holds expanded weights when
+// there are many rows.
+void quantised_product(Format format, const uint8_t* strip, size_t strip_bytes, int32_t strips, const Rows& rows,
+                       int32_t m, float* out, uint8_t* work);
+int32_t quantised_strips_at_once(int32_t m);
 
-// out[strip][row][16] = products of 1, 2 or 4 consecutive strips, `strip_bytes` apart, with m rows.
 void dense_product(Format format, const uint8_t* strip, size_t strip_bytes, int32_t strips, const Rows& rows, int32_t m,
                    float* out, uint8_t* work);
 int32_t dense_strips_at_once(int32_t m);
-
-void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows);
 
 }  // namespace cortex::matmul::avx512

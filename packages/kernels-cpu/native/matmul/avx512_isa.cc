@@ -8,12 +8,8 @@ namespace cortex::matmul {
 namespace avx512 {
 namespace {
 
-inline void put(uint8_t* row, size_t plane, int32_t block, const void* value) {
-  std::memcpy(row + plane + static_cast<size_t>(block) * 4, value, 4);
-}
-
 // The same arithmetic as the portable quantise_block, hence the same bits.
-inline void quantise_block(const float* x, const RowPlanes& planes, int32_t block, uint8_t* row) {
+inline void quantise_block(const float* x, RowBlock& block) {
   const __m512 a = _mm512_loadu_ps(x);
   const __m512 b = _mm512_loadu_ps(x + 16);
   const __m512 a_size = _mm512_abs_ps(a);
@@ -25,31 +21,22 @@ inline void quantise_block(const float* x, const RowPlanes& planes, int32_t bloc
   __m512i b_codes = _mm512_setzero_si512();
   float scale = sound ? 0.0f : __builtin_nanf("");
   if (sound && largest >= smallest_activation) {
-    scale = largest / 127.0f;
-    uint32_t bits;
-    std::memcpy(&bits, &scale, 4);
-    bits = (bits + 8u) & ~15u;
-    std::memcpy(&scale, &bits, 4);
+    scale = scale_of(largest);
     const __m512 inverse = _mm512_set1_ps(1.0f / scale);
     a_codes = _mm512_cvtps_epi32(_mm512_mul_ps(a, inverse));
     b_codes = _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse));
   }
-  uint8_t* codes = row + static_cast<size_t>(block) * block_k;
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(a_codes));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16), _mm512_cvtepi32_epi8(b_codes));
-  const int32_t halves[2] = {_mm512_reduce_add_epi32(a_codes), _mm512_reduce_add_epi32(b_codes)};
-  const int32_t sum = halves[0] + halves[1];
-  const float magic_scale = magic * scale;
-  const float scaled_sum = scale * static_cast<float>(sum);
-  const int32_t start_q80 = magic_bits - 128 * sum;
-  const int32_t start_q40 = magic_bits - 8 * sum;
-  const int32_t start_q6k[2] = {magic_bits - 32 * halves[0], magic_bits - 32 * halves[1]};
-  put(row, planes.scale, block, &scale);
-  put(row, planes.magic_scale, block, &magic_scale);
-  put(row, planes.scaled_sum, block, &scaled_sum);
-  put(row, planes.start_q80, block, &start_q80);
-  put(row, planes.start_q40, block, &start_q40);
-  std::memcpy(row + planes.start_q6k + static_cast<size_t>(block) * 8, start_q6k, 8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(block.codes), _mm512_cvtepi32_epi8(a_codes));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(block.codes + 16), _mm512_cvtepi32_epi8(b_codes));
+  finish_block(block, scale, _mm512_reduce_add_epi32(a_codes), _mm512_reduce_add_epi32(b_codes));
+}
+
+void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows) {
+  for (int32_t i = 0; i < rows; ++i) {
+    RowBlock* blocks = reinterpret_cast<RowBlock*>(dst + static_cast<size_t>(i) * row_bytes_of(cols));
+    const float* row = x + static_cast<size_t>(i) * x_stride;
+    for (int32_t b = 0; b < cols / block_k; ++b) quantise_block(row + b * block_k, blocks[b]);
+  }
 }
 
 // e^x within a few units in the last place; 0 and infinity beyond +-104, NaN stays NaN.
@@ -71,7 +58,7 @@ inline __m512 exponential(__m512 x) {
 
 struct Engine {
   static int32_t strips_at_once(Format format, int32_t m) {
-    return needs_quantised(format) ? 1 : dense_strips_at_once(m);
+    return needs_quantised(format) ? quantised_strips_at_once(m) : dense_strips_at_once(m);
   }
 
   static void product(const Weights& weights, int32_t strip, int32_t strips, const Rows& rows, int32_t m, float* out,
@@ -82,10 +69,7 @@ struct Engine {
       dense_product(weights.format, packed, strip_bytes, strips, rows, m, out, work);
       return;
     }
-    for (int32_t s = 0; s < strips; ++s) {
-      quantised_product(weights.format, packed + s * strip_bytes, rows, m,
-                        out + static_cast<size_t>(s) * m * strip_rows, work);
-    }
+    quantised_product(weights.format, packed, strip_bytes, strips, rows, m, out, work);
   }
 
   static void finish(const float* sums, const float* bias, const float* residual, float* y, int32_t features) {
@@ -107,19 +91,6 @@ struct Engine {
 void linear(const LinearArgs& args) { run_linear<Engine>(args); }
 void swiglu(const SwigluArgs& args) { run_swiglu<Engine>(args); }
 
-}  // namespace
-
-void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows) {
-  const RowPlanes planes = row_planes(cols);
-  for (int32_t i = 0; i < rows; ++i) {
-    for (int32_t block = 0; block < cols / block_k; ++block) {
-      quantise_block(x + static_cast<size_t>(i) * x_stride + static_cast<size_t>(block) * block_k, planes, block,
-                     dst + static_cast<size_t>(i) * planes.bytes);
-    }
-  }
-}
-
-namespace {
 constexpr MatmulIsa isa = {"avx512", quantise_rows, linear, swiglu};
 }  // namespace
 }  // namespace avx512

@@ -13,24 +13,19 @@ namespace cortex::matmul {
 namespace avx512 {
 namespace {
 
-// k taken at a time when a strip is expanded: 16 KiB of codes, which stay in the first-level cache.
-constexpr int32_t piece_blocks = 32;
+// Blocks of k taken at a time when two strips are expanded: 16 KiB of codes, which stay in the first-level cache.
+constexpr int32_t piece_blocks = 16;
 constexpr int32_t most_direct_rows = 8;
-constexpr int32_t tile_rows = 12;
+constexpr int32_t tile_rows = 6;
 
 // Bytes ahead of the codes in use that are prefetched: far enough to cover a memory access, near enough to stay cached.
-constexpr size_t prefetch_ahead = 4608;
+constexpr size_t prefetch_ahead = 2048;
 
 inline __m512i load(const void* at) { return _mm512_loadu_si512(at); }
 inline __m512i word(const void* at) {
   int32_t value;
   std::memcpy(&value, at, 4);
   return _mm512_set1_epi32(value);
-}
-inline __m512 scalar(const void* at) {
-  float value;
-  std::memcpy(&value, at, 4);
-  return _mm512_set1_ps(value);
 }
 inline __m512 halves(const uint8_t* at) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
@@ -215,112 +210,141 @@ struct Expanded {
 struct Span {  // blocks [begin, end) of the rows of one tile
   const uint8_t* rows;
   size_t stride;
-  RowPlanes planes;
   int32_t begin;
   int32_t end;
 };
 
 template <Start start>
-inline __m512i start_of(const uint8_t* row, const RowPlanes& planes, int32_t block, int part) {
-  const size_t b = static_cast<size_t>(block);
-  if constexpr (start == Start::q80) return word(row + planes.start_q80 + b * 4);
-  else if constexpr (start == Start::q40) return word(row + planes.start_q40 + b * 4);
-  else if constexpr (start == Start::q6k) return word(row + planes.start_q6k + b * 8 + static_cast<size_t>(part) * 4);
+inline __m512i start_of(const RowBlock& x, int part) {
+  if constexpr (start == Start::q80) return _mm512_set1_epi32(x.start_q80);
+  else if constexpr (start == Start::q40) return _mm512_set1_epi32(x.start_q40);
+  else if constexpr (start == Start::q6k) return _mm512_set1_epi32(x.start_q6k[part]);
   else return _mm512_set1_epi32(magic_bits);
 }
 
-template <int T, int half, class Source>
-[[gnu::always_inline]] inline void add_block(const Source& source, const Span& span, int32_t block, __m512* sums) {
+template <class Source, int half>
+[[gnu::always_inline]] inline void prefetch_share(const Source& source, int g) {
+  // The lines of a pair of blocks, spread over its sixteen quads.
+  constexpr size_t lines = Source::lines;
+  const size_t i = static_cast<size_t>(half * 8 + g);
+#pragma GCC unroll 2
+  for (size_t line = i * lines / 16; line < (i + 1) * lines / 16; ++line) {
+    _mm_prefetch(reinterpret_cast<const char*>(source.ahead() + prefetch_ahead + line * 64), _MM_HINT_T0);
+  }
+}
+
+// Adds block `block` of S strips and T rows.
+template <int S, int T, int half, class Source>
+[[gnu::always_inline]] inline void add_block(const Source* sources, const Span& span, int32_t block, __m512 (*sums)[T]) {
   constexpr int parts = Source::start == Start::q6k ? 2 : 1;
   constexpr int quads = 8 / parts;
-  const uint8_t* x = span.rows + static_cast<size_t>(block) * block_k;
+  const auto x = [&span, block](int t) __attribute__((always_inline)) -> const RowBlock& {
+    return reinterpret_cast<const RowBlock*>(span.rows + static_cast<size_t>(t) * span.stride)[block];
+  };
 #pragma GCC unroll 2
   for (int part = 0; part < parts; ++part) {
-    __m512i dots[T];
-#pragma GCC unroll 12
+    __m512i dots[S][T];
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      dots[t] = start_of<Source::start>(span.rows + static_cast<size_t>(t) * span.stride, span.planes, block, part);
+#pragma GCC unroll 2
+      for (int s = 0; s < S; ++s) dots[s][t] = start_of<Source::start>(x(t), part);
     }
 #pragma GCC unroll 8
     for (int q = 0; q < quads; ++q) {
       const int g = part * quads + q;
-      const __m512i codes = source.template codes<half>(g);
-#pragma GCC unroll 12
-      for (int t = 0; t < T; ++t) {
-        dots[t] = _mm512_dpbusd_epi32(dots[t], codes, word(x + static_cast<size_t>(t) * span.stride + g * 4));
-      }
-      // The lines of a pair of blocks, spread over its sixteen quads.
-      constexpr size_t lines = Source::lines;
-      const size_t i = static_cast<size_t>(half * 8 + g);
+      __m512i codes[S];
 #pragma GCC unroll 2
-      for (size_t line = i * lines / 16; line < (i + 1) * lines / 16; ++line) {
-        _mm_prefetch(reinterpret_cast<const char*>(source.ahead() + prefetch_ahead + line * 64), _MM_HINT_T0);
+      for (int s = 0; s < S; ++s) codes[s] = sources[s].template codes<half>(g);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const __m512i quad = word(x(t).codes + g * 4);
+#pragma GCC unroll 2
+        for (int s = 0; s < S; ++s) dots[s][t] = _mm512_dpbusd_epi32(dots[s][t], codes[s], quad);
       }
+#pragma GCC unroll 2
+      for (int s = 0; s < S; ++s) prefetch_share<Source, half>(sources[s], g);
     }
-    const __m512 scale = source.template scale<half>(part);
-#pragma GCC unroll 12
+    __m512 scale[S];
+#pragma GCC unroll 2
+    for (int s = 0; s < S; ++s) scale[s] = sources[s].template scale<half>(part);
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      const uint8_t* row = span.rows + static_cast<size_t>(t) * span.stride + static_cast<size_t>(block) * 4;
-      const __m512 dot = _mm512_fmsub_ps(_mm512_castsi512_ps(dots[t]), scalar(row + span.planes.scale),
-                                         scalar(row + span.planes.magic_scale));
-      sums[t] = _mm512_fmadd_ps(scale, dot, sums[t]);
+      const __m512 x_scale = _mm512_set1_ps(x(t).scale);
+      const __m512 x_magic = _mm512_set1_ps(x(t).magic_scale);
+#pragma GCC unroll 2
+      for (int s = 0; s < S; ++s) {
+        const __m512 dot = _mm512_fmsub_ps(_mm512_castsi512_ps(dots[s][t]), x_scale, x_magic);
+        sums[s][t] = _mm512_fmadd_ps(scale[s], dot, sums[s][t]);
+      }
     }
   }
   if constexpr (Source::minima) {
-    const __m512 low = source.template low<half>();
-#pragma GCC unroll 12
+    __m512 low[S];
+#pragma GCC unroll 2
+    for (int s = 0; s < S; ++s) low[s] = sources[s].template low<half>();
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      const uint8_t* row = span.rows + static_cast<size_t>(t) * span.stride + static_cast<size_t>(block) * 4;
-      sums[t] = _mm512_fnmadd_ps(low, scalar(row + span.planes.scaled_sum), sums[t]);
+      const __m512 x_sum = _mm512_set1_ps(x(t).scaled_sum);
+#pragma GCC unroll 2
+      for (int s = 0; s < S; ++s) sums[s][t] = _mm512_fnmadd_ps(low[s], x_sum, sums[s][t]);
     }
   }
 }
 
-// out[t][16] gets (at block 0) or keeps adding the products of T rows with one strip.
-template <class Source, int T>
-void tile(Source source, const Span& span, float* out) {
-  __m512 sums[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) sums[t] = span.begin == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(out + t * 16);
+template <class Source, int S>
+struct Strips {
+  Source at[S];
+};
+
+// out[s][t][16], strips out_stride apart, gets (at block 0) or keeps adding the products of T rows with S strips.
+template <class Source, int S, int T>
+void tile(Strips<Source, S> strips, const Span& span, float* out, size_t out_stride) {
+  Source* sources = strips.at;
+  __m512 sums[S][T];
+#pragma GCC unroll 2
+  for (int s = 0; s < S; ++s) {
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      sums[s][t] = span.begin == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(out + static_cast<size_t>(s) * out_stride + t * 16);
+    }
+  }
   int32_t block = span.begin;
   for (; block + 1 < span.end; block += 2) {
-    source.enter(block / 2);
-    add_block<T, 0>(source, span, block, sums);
-    add_block<T, 1>(source, span, block + 1, sums);
+    for (int s = 0; s < S; ++s) sources[s].enter(block / 2);
+    add_block<S, T, 0>(sources, span, block, sums);
+    add_block<S, T, 1>(sources, span, block + 1, sums);
   }
   if (block < span.end) {
-    source.enter(block / 2);
-    add_block<T, 0>(source, span, block, sums);
+    for (int s = 0; s < S; ++s) sources[s].enter(block / 2);
+    add_block<S, T, 0>(sources, span, block, sums);
   }
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) _mm512_storeu_ps(out + t * 16, sums[t]);
-}
-
-template <class Source>
-void direct(const Source& source, const Span& span, int32_t m, float* out) {
-  switch (m) {
-    case 1: return tile<Source, 1>(source, span, out);
-    case 2: return tile<Source, 2>(source, span, out);
-    case 3: return tile<Source, 3>(source, span, out);
-    case 4: return tile<Source, 4>(source, span, out);
-    case 5: return tile<Source, 5>(source, span, out);
-    case 6: return tile<Source, 6>(source, span, out);
-    case 7: return tile<Source, 7>(source, span, out);
-    default: return tile<Source, 8>(source, span, out);
+#pragma GCC unroll 2
+  for (int s = 0; s < S; ++s) {
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) _mm512_storeu_ps(out + static_cast<size_t>(s) * out_stride + t * 16, sums[s][t]);
   }
 }
 
 template <class Source>
-void expanded_tile(const Source& source, const Span& span, int32_t m, float* out) {
+void direct(const Strips<Source, 1>& source, const Span& span, int32_t m, float* out) {
   switch (m) {
-    case 5: return tile<Source, 5>(source, span, out);
-    case 6: return tile<Source, 6>(source, span, out);
-    case 7: return tile<Source, 7>(source, span, out);
-    case 8: return tile<Source, 8>(source, span, out);
-    case 9: return tile<Source, 9>(source, span, out);
-    case 10: return tile<Source, 10>(source, span, out);
-    case 11: return tile<Source, 11>(source, span, out);
-    default: return tile<Source, 12>(source, span, out);
+    case 1: return tile<Source, 1, 1>(source, span, out, 0);
+    case 2: return tile<Source, 1, 2>(source, span, out, 0);
+    case 3: return tile<Source, 1, 3>(source, span, out, 0);
+    case 4: return tile<Source, 1, 4>(source, span, out, 0);
+    case 5: return tile<Source, 1, 5>(source, span, out, 0);
+    case 6: return tile<Source, 1, 6>(source, span, out, 0);
+    case 7: return tile<Source, 1, 7>(source, span, out, 0);
+    default: return tile<Source, 1, 8>(source, span, out, 0);
+  }
+}
+
+template <class Source, int S>
+void expanded_tile(const Strips<Source, S>& sources, const Span& span, int32_t m, float* out, size_t out_stride) {
+  switch (m) {
+    case 4: return tile<Source, S, 4>(sources, span, out, out_stride);
+    case 5: return tile<Source, S, 5>(sources, span, out, out_stride);
+    default: return tile<Source, S, tile_rows>(sources, span, out, out_stride);
   }
 }
 
@@ -329,62 +353,70 @@ template <class Source, int half, class Target>
 #pragma GCC unroll 8
   for (int g = 0; g < 8; ++g) {
     _mm512_store_si512(bytes + g * quad_bytes, source.template codes<half>(g));
-    constexpr size_t lines = Source::lines;
-    const size_t i = static_cast<size_t>(half * 8 + g);
-#pragma GCC unroll 2
-    for (size_t line = i * lines / 16; line < (i + 1) * lines / 16; ++line) {
-      _mm_prefetch(reinterpret_cast<const char*>(source.ahead() + prefetch_ahead + line * 64), _MM_HINT_T0);
-    }
+    prefetch_share<Source, half>(source, g);
   }
 #pragma GCC unroll 2
   for (int part = 0; part < Target::parts; ++part) _mm512_store_ps(scales + part * 16, source.template scale<half>(part));
   if constexpr (Target::minima) _mm512_store_ps(scales + Target::parts * 16, source.template low<half>());
 }
 
-// Many rows: piece by piece along k, expanding the strip once for all tiles of rows.
+// Many rows: piece by piece along k, expanding the strips once for all tiles of rows.
 template <class Source>
-void expanded(Source source, Span span, int32_t m, float* out, uint8_t* work) {
+void expanded(const uint8_t* strip, size_t strip_bytes, int32_t strips, const Span& span, int32_t m, float* out,
+              uint8_t* work) {
   using Target = Expanded<Source::start, Source::minima>;
-  float* scales = reinterpret_cast<float*>(work + static_cast<size_t>(piece_blocks) * plane_bytes);
+  Source sources[2] = {Source{strip}, Source{strip + (strips - 1) * strip_bytes}};
+  uint8_t* bytes = work;
+  float* scales = reinterpret_cast<float*>(work + 2 * static_cast<size_t>(piece_blocks) * plane_bytes);
+  const size_t out_stride = static_cast<size_t>(m) * strip_rows;
   const int32_t blocks = span.end;
   const int32_t tiles = (m + tile_rows - 1) / tile_rows;
   for (int32_t begin = 0; begin < blocks; begin += piece_blocks) {
     const int32_t end = blocks - begin < piece_blocks ? blocks : begin + piece_blocks;
-    for (int32_t block = begin; block < end; block += 2) {
-      const size_t i = static_cast<size_t>(block - begin);
-      source.enter(block / 2);
-      expand_block<Source, 0, Target>(source, work + i * plane_bytes, scales + i * Target::stride);
-      if (block + 1 < end) {
-        expand_block<Source, 1, Target>(source, work + (i + 1) * plane_bytes, scales + (i + 1) * Target::stride);
+    for (int32_t s = 0; s < strips; ++s) {
+      for (int32_t block = begin; block < end; block += 2) {
+        const size_t i = static_cast<size_t>(s * piece_blocks + block - begin);
+        sources[s].enter(block / 2);
+        expand_block<Source, 0, Target>(sources[s], bytes + i * plane_bytes, scales + i * Target::stride);
+        if (block + 1 < end) {
+          expand_block<Source, 1, Target>(sources[s], bytes + (i + 1) * plane_bytes, scales + (i + 1) * Target::stride);
+        }
       }
     }
-    const Target target{work, scales, begin / 2};
+    const Target first{bytes, scales, begin / 2};
+    const Target second{bytes + piece_blocks * plane_bytes, scales + piece_blocks * Target::stride, begin / 2};
     for (int32_t i = 0, row = 0; i < tiles; ++i) {
       const int32_t count = m / tiles + (i < m % tiles ? 1 : 0);
-      const Span part{span.rows + static_cast<size_t>(row) * span.stride, span.stride, span.planes, begin, end};
-      expanded_tile(target, part, count, out + static_cast<size_t>(row) * strip_rows);
+      const Span part{span.rows + static_cast<size_t>(row) * span.stride, span.stride, begin, end};
+      float* sums = out + static_cast<size_t>(row) * strip_rows;
+      if (strips == 2) expanded_tile<Target, 2>({{first, second}}, part, count, sums, out_stride);
+      else expanded_tile<Target, 1>({{first}}, part, count, sums, out_stride);
       row += count;
     }
   }
 }
-static_assert(piece_blocks * (plane_bytes + 2 * strip_rows * sizeof(float)) <= work_bytes);
+static_assert(2 * piece_blocks * (plane_bytes + 2 * strip_rows * sizeof(float)) <= work_bytes);
 
 template <class Source>
-void product(const uint8_t* strip, const Rows& rows, int32_t m, float* out, uint8_t* work) {
-  const Span span{rows.quantised, rows.quantised_stride, row_planes(rows.cols), 0, rows.cols / block_k};
-  if (m <= most_direct_rows) direct(Source{strip}, span, m, out);
-  else expanded(Source{strip}, span, m, out, work);
+void product(const uint8_t* strip, size_t strip_bytes, int32_t strips, const Rows& rows, int32_t m, float* out,
+             uint8_t* work) {
+  const Span span{rows.quantised, rows.quantised_stride, 0, rows.cols / block_k};
+  if (m > most_direct_rows) expanded<Source>(strip, strip_bytes, strips, span, m, out, work);
+  else direct<Source>({{Source{strip}}}, span, m, out);
 }
 
 }  // namespace
 
-void quantised_product(Format format, const uint8_t* strip, const Rows& rows, int32_t m, float* out, uint8_t* work) {
+int32_t quantised_strips_at_once(int32_t m) { return m <= most_direct_rows ? 1 : 2; }
+
+void quantised_product(Format format, const uint8_t* strip, size_t strip_bytes, int32_t strips, const Rows& rows,
+                       int32_t m, float* out, uint8_t* work) {
   switch (format) {
-    case Format::Q8_0: return product<SourceQ80>(strip, rows, m, out, work);
-    case Format::Q4_0: return product<SourceQ40>(strip, rows, m, out, work);
-    case Format::Q4_K: return product<SourceQ4K>(strip, rows, m, out, work);
-    case Format::Q5_K: return product<SourceQ5K>(strip, rows, m, out, work);
-    default: return product<SourceQ6K>(strip, rows, m, out, work);
+    case Format::Q8_0: return product<SourceQ80>(strip, strip_bytes, strips, rows, m, out, work);
+    case Format::Q4_0: return product<SourceQ40>(strip, strip_bytes, strips, rows, m, out, work);
+    case Format::Q4_K: return product<SourceQ4K>(strip, strip_bytes, strips, rows, m, out, work);
+    case Format::Q5_K: return product<SourceQ5K>(strip, strip_bytes, strips, rows, m, out, work);
+    default: return product<SourceQ6K>(strip, strip_bytes, strips, rows, m, out, work);
   }
 }
 

@@ -30,11 +30,11 @@ constexpr int32_t fewest_resident_rows = 24;
 constexpr int32_t most_resident_rows = 252;
 
 static inline size_t input_row_bytes(Format format, int32_t cols) {
-  return needs_quantised(format) ? row_planes(cols).bytes : round_up_64(static_cast<size_t>(cols) * 4);
+  return needs_quantised(format) ? row_bytes_of(cols) : round_up_64(static_cast<size_t>(cols) * 4) | 64;
 }
 
 static inline int32_t resident_rows(Format format, int32_t cols) {
-  const size_t row = needs_quantised(format) ? static_cast<size_t>(cols) * 3 / 2 : static_cast<size_t>(cols) * 4;
+  const size_t row = static_cast<size_t>(cols) * (needs_quantised(format) ? 2 : 4);
   const size_t rows = resident_bytes / (row + 1) / 12 * 12;
   if (rows < static_cast<size_t>(fewest_resident_rows)) return fewest_resident_rows;
   if (rows > static_cast<size_t>(most_resident_rows)) return most_resident_rows;
@@ -73,7 +73,7 @@ Rows rows_from(const Input& input, int32_t begin, int32_t count, int32_t cols, b
     gathered += count * bytes;
   }
   if (quantised) {
-    const size_t bytes = row_planes(cols).bytes;
+    const size_t bytes = row_bytes_of(cols);
     for (int32_t i = 0; i < count; ++i) {
       std::memcpy(gathered + i * bytes, input.quantised + index[i] * input.quantised_stride, bytes);
     }

@@ -52,35 +52,50 @@ static inline size_t round_up_64(size_t bytes) { return (bytes + 63) & ~size_t{6
 constexpr float magic = 12582912.0f;
 constexpr int32_t magic_bits = 0x4B400000;
 
-// Byte offsets of the planes of a quantised row. b = block of 32, sum = sum of its codes.
-struct RowPlanes {
-  size_t scale;        // f32[blocks]     x = code * scale
-  size_t magic_scale;  // f32[blocks]     magic * scale
-  size_t scaled_sum;   // f32[blocks]     scale * sum, for formats with minima
-  size_t start_q80;    // i32[blocks]     magic_bits - 128 * sum
-  size_t start_q40;    // i32[blocks]     magic_bits - 8 * sum
-  size_t start_q6k;    // i32[2 * blocks] magic_bits - 32 * sum of each half
-  size_t bytes;        // an odd number of cache lines, so that rows spread over the sets of a cache
+// A quantised row: one cache line per block of 32, then a spare line where that makes their number odd, so that rows that
+// follow one another spread over the sets of a cache. Everything a kernel needs stands at a fixed distance.
+struct alignas(64) RowBlock {
+  int8_t codes[32];
+  float scale;           // x = code * scale
+  float magic_scale;     // magic * scale
+  float scaled_sum;      // scale * sum of the codes, for formats with minima
+  int32_t start_q80;     // magic_bits - 128 * sum
+  int32_t start_q40;     // magic_bits - 8 * sum
+  int32_t start_q6k[2];  // magic_bits - 32 * sum of each half
+  int32_t spare;
 };
+static_assert(sizeof(RowBlock) == 64);
 
-static inline RowPlanes row_planes(int32_t cols) {
-  const size_t blocks = static_cast<size_t>(cols / block_k);
-  const size_t plane = round_up_64(blocks * 4);
-  RowPlanes planes;
-  planes.scale = round_up_64(static_cast<size_t>(cols));
-  planes.magic_scale = planes.scale + plane;
-  planes.scaled_sum = planes.magic_scale + plane;
-  planes.start_q80 = planes.scaled_sum + plane;
-  planes.start_q40 = planes.start_q80 + plane;
-  planes.start_q6k = planes.start_q40 + plane;
-  const size_t end = planes.start_q6k + round_up_64(blocks * 8);
-  planes.bytes = (end & 64) != 0 ? end : end + 64;
-  return planes;
+static inline size_t row_bytes_of(int32_t cols) {
+  return (static_cast<size_t>(cols / block_k) | 1) * sizeof(RowBlock);
 }
 
 // Blocks whose largest magnitude is above are poisoned (their scale is NaN), below are zero.
 constexpr float largest_activation = 1e33f;
 constexpr float smallest_activation = 1e-30f;
+
+// The words that follow from a block's scale and the sums of its halves.
+static inline void finish_block(RowBlock& block, float scale, int32_t first, int32_t second) {
+  const int32_t sum = first + second;
+  block.scale = scale;
+  block.magic_scale = magic * scale;
+  block.scaled_sum = scale * static_cast<float>(sum);
+  block.start_q80 = magic_bits - 128 * sum;
+  block.start_q40 = magic_bits - 8 * sum;
+  block.start_q6k[0] = magic_bits - 32 * first;
+  block.start_q6k[1] = magic_bits - 32 * second;
+  block.spare = 0;
+}
+
+// The scale of a block whose largest magnitude is sound: rounded to 20 significant bits.
+static inline float scale_of(float largest) {
+  float scale = largest / 127.0f;
+  uint32_t bits;
+  std::memcpy(&bits, &scale, 4);
+  bits = (bits + 8u) & ~15u;
+  std::memcpy(&scale, &bits, 4);
+  return scale;
+}
 
 static inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;

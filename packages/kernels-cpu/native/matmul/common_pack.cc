@@ -185,7 +185,7 @@ size_t file_row_bytes(Format format, int32_t cols) {
   return static_cast<size_t>(cols / file_block_k(format)) * file_block_bytes(format);
 }
 
-size_t quantised_row_bytes(int32_t cols) { return cols % block_k == 0 ? row_planes(cols).bytes : 0; }
+size_t quantised_row_bytes(int32_t cols) { return cols % block_k == 0 ? row_bytes_of(cols) : 0; }
 
 size_t packed_strip_bytes(Format format, int32_t cols) {
   const size_t k = static_cast<size_t>(cols);

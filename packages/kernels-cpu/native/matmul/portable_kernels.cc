@@ -6,7 +6,7 @@
 namespace cortex::matmul {
 namespace {
 
-void quantise_block(const float* x, const RowPlanes& planes, int32_t block, uint8_t* row) {
+void quantise_block(const float* x, RowBlock& block) {
   float largest = 0;
   bool sound = true;
   for (int32_t i = 0; i < block_k; ++i) {
@@ -14,17 +14,12 @@ void quantise_block(const float* x, const RowPlanes& planes, int32_t block, uint
     sound = sound && magnitude <= largest_activation;
     largest = magnitude > largest ? magnitude : largest;
   }
-  int8_t* codes = reinterpret_cast<int8_t*>(row) + static_cast<size_t>(block) * block_k;
   int32_t halves[2] = {0, 0};
   float scale = sound ? 0.0f : NAN;
   if (!sound || largest < smallest_activation) {
-    std::memset(codes, 0, block_k);
+    std::memset(block.codes, 0, block_k);
   } else {
-    scale = largest / 127.0f;
-    uint32_t bits;
-    std::memcpy(&bits, &scale, 4);
-    bits = (bits + 8u) & ~15u;
-    std::memcpy(&scale, &bits, 4);
+    scale = scale_of(largest);
     const float inverse = 1.0f / scale;
     for (int32_t i = 0; i < block_k; ++i) {
       // Adding magic rounds to the nearest integer, ties to even.
@@ -32,34 +27,18 @@ void quantise_block(const float* x, const RowPlanes& planes, int32_t block, uint
       int32_t code;
       std::memcpy(&code, &shifted, 4);
       code -= magic_bits;
-      codes[i] = static_cast<int8_t>(code);
+      block.codes[i] = static_cast<int8_t>(code);
       halves[i / 16] += code;
     }
   }
-  const int32_t sum = halves[0] + halves[1];
-  const auto put = [row, block](size_t plane, const void* word) {
-    std::memcpy(row + plane + static_cast<size_t>(block) * 4, word, 4);
-  };
-  const float magic_scale = magic * scale;
-  const float scaled_sum = scale * static_cast<float>(sum);
-  const int32_t start_q80 = magic_bits - 128 * sum;
-  const int32_t start_q40 = magic_bits - 8 * sum;
-  const int32_t start_q6k[2] = {magic_bits - 32 * halves[0], magic_bits - 32 * halves[1]};
-  put(planes.scale, &scale);
-  put(planes.magic_scale, &magic_scale);
-  put(planes.scaled_sum, &scaled_sum);
-  put(planes.start_q80, &start_q80);
-  put(planes.start_q40, &start_q40);
-  std::memcpy(row + planes.start_q6k + static_cast<size_t>(block) * 8, start_q6k, 8);
+  finish_block(block, scale, halves[0], halves[1]);
 }
 
 void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows) {
-  const RowPlanes planes = row_planes(cols);
   for (int32_t i = 0; i < rows; ++i) {
-    for (int32_t block = 0; block < cols / block_k; ++block) {
-      quantise_block(x + static_cast<size_t>(i) * x_stride + static_cast<size_t>(block) * block_k, planes, block,
-                     dst + static_cast<size_t>(i) * planes.bytes);
-    }
+    RowBlock* blocks = reinterpret_cast<RowBlock*>(dst + static_cast<size_t>(i) * row_bytes_of(cols));
+    const float* row = x + static_cast<size_t>(i) * x_stride;
+    for (int32_t b = 0; b < cols / block_k; ++b) quantise_block(row + b * block_k, blocks[b]);
   }
 }
 
@@ -118,38 +97,39 @@ void unpack(const uint8_t* strip, int32_t b, Block& out) {
   }
 }
 
-// dot[r] = sum over quads [begin, end) of codes of row r times x.
+// dot[r] = sum over quads [begin, end) of codes of row r times x. Four rows at a time: their sums fit in registers.
 void dot_quads(const Block& block, const int8_t* x, int32_t begin, int32_t end, int32_t dot[16]) {
-  int32_t lanes[64] = {};
+  int16_t words[8][16];
   for (int32_t g = begin; g < end; ++g) {
-    int16_t word[64];
-    for (int32_t i = 0; i < 64; ++i) word[i] = x[g * 4 + i % 4];
-    for (int32_t i = 0; i < 64; ++i) lanes[i] += block.codes[g][i] * word[i];
+    for (int32_t i = 0; i < 16; ++i) words[g][i] = x[g * 4 + i % 4];
   }
-  for (int32_t r = 0; r < 16; ++r) dot[r] = (lanes[4 * r] + lanes[4 * r + 1]) + (lanes[4 * r + 2] + lanes[4 * r + 3]);
+  for (int32_t r = 0; r < 16; r += 4) {
+    int32_t lanes[16] = {};
+    for (int32_t g = begin; g < end; ++g) {
+      for (int32_t i = 0; i < 16; ++i) lanes[i] += block.codes[g][r * 4 + i] * words[g][i];
+    }
+    for (int32_t i = 0; i < 4; ++i) {
+      dot[r + i] = (lanes[4 * i] + lanes[4 * i + 1]) + (lanes[4 * i + 2] + lanes[4 * i + 3]);
+    }
+  }
 }
 
 template <Format format>
 void product_quantised(const uint8_t* strip, const Rows& rows, int32_t m, float* out) {
-  const RowPlanes planes = row_planes(rows.cols);
   Block block;
   for (int32_t b = 0; b < rows.cols / block_k; ++b) {
     unpack<format>(strip, b, block);
     for (int32_t i = 0; i < m; ++i) {
-      const uint8_t* row = rows.quantised + static_cast<size_t>(i) * rows.quantised_stride;
-      const int8_t* x = reinterpret_cast<const int8_t*>(row) + b * block_k;
+      const RowBlock& x = reinterpret_cast<const RowBlock*>(rows.quantised + static_cast<size_t>(i) * rows.quantised_stride)[b];
       float* sums = out + static_cast<size_t>(i) * strip_rows;
-      float scale, scaled_sum;
-      std::memcpy(&scale, row + planes.scale + b * 4ul, 4);
-      std::memcpy(&scaled_sum, row + planes.scaled_sum + b * 4ul, 4);
       constexpr int32_t parts = format == Format::Q6_K ? 2 : 1;
       for (int32_t part = 0; part < parts; ++part) {
         int32_t dot[16];
-        dot_quads(block, x, part * 8 / parts, (part + 1) * 8 / parts, dot);
-        for (int32_t r = 0; r < 16; ++r) sums[r] += block.scale[part][r] * (static_cast<float>(dot[r]) * scale);
+        dot_quads(block, x.codes, part * 8 / parts, (part + 1) * 8 / parts, dot);
+        for (int32_t r = 0; r < 16; ++r) sums[r] += block.scale[part][r] * (static_cast<float>(dot[r]) * x.scale);
       }
       if constexpr (format == Format::Q4_K || format == Format::Q5_K) {
-        for (int32_t r = 0; r < 16; ++r) sums[r] -= block.low[r] * scaled_sum;
+        for (int32_t r = 0; r < 16; ++r) sums[r] -= block.low[r] * x.scaled_sum;
       }
     }
   }

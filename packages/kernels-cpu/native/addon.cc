@@ -1,0 +1,24 @@
+// Names to functions; src/binding.ts has their types.
+#include <napi.h>
+
+#include "bridge/model.h"
+
+namespace {
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  namespace bridge = cortex::bridge;
+  exports.Set("createDevice", Napi::Function::New(env, bridge::create_device));
+  exports.Set("closeDevice", Napi::Function::New(env, bridge::close_device));
+  exports.Set("load", Napi::Function::New(env, bridge::load));
+  exports.Set("upload", Napi::Function::New(env, bridge::upload));
+  exports.Set("seal", Napi::Function::New(env, bridge::seal));
+  exports.Set("step", Napi::Function::New(env, bridge::step));
+  exports.Set("unload", Napi::Function::New(env, bridge::unload));
+  exports.Set("probe", Napi::Function::New(env, bridge::probe));
+  exports.Set("quantisedRowBytes", Napi::Function::New(env, bridge::quantised_row_bytes));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(cortex_cpu, initialise)

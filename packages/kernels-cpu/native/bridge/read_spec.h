@@ -1,0 +1,12 @@
+// The model spec out of JavaScript values. The arrays are made by src/binding.ts; what they say is proven by Model::load.
+#pragma once
+
+#include <napi.h>
+
+#include "../program/spec.h"
+
+namespace cortex::bridge {
+
+ModelSpec read_spec(const Napi::Object& object);
+
+}  // namespace cortex::bridge

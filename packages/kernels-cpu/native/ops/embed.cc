@@ -1,0 +1,25 @@
+#include <cstring>
+
+#include "ops.h"
+#include "partition.h"
+
+namespace cortex {
+
+void cortex_embed(const Instruction& in, Worker& worker) {
+  const Tensor& table = worker.tensor(in, op::embed::weight::table);
+  const int start = in.param(op::embed::param::vocabStart);
+  const Step& step = worker.step();
+  const Range own = own_rows(worker, worker.rows(in));
+  for (int row = own.begin; row < own.end; ++row) {
+    const int64_t token = int64_t{step.tokens[static_cast<size_t>(row)]} - start;
+    float* y = worker.at(in.out[0], row);
+    if (token < 0 || token >= table.spec.rows) {
+      // Another rank's part of the vocabulary.
+      std::memset(y, 0, static_cast<size_t>(in.n) * sizeof(float));
+    } else {
+      matmul::lookup_row(table.spec.format, table.data, table.spec.rows, table.spec.cols, static_cast<int32_t>(token), y);
+    }
+  }
+}
+
+}  // namespace cortex

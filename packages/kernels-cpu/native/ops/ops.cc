@@ -1,0 +1,104 @@
+#include "ops.h"
+
+namespace cortex {
+
+OpFunction op_function(Opcode op) {
+  switch (op) {
+    case Opcode::embed: return cortex_embed;
+    case Opcode::rms_norm: return cortex_rms_norm;
+    case Opcode::add_rms_norm: return cortex_add_rms_norm;
+    case Opcode::layer_norm: return cortex_layer_norm;
+    case Opcode::linear: return cortex_linear;
+    case Opcode::linear_add: return cortex_linear_add;
+    case Opcode::linear_swiglu: return cortex_linear_swiglu;
+    case Opcode::add: return cortex_add;
+    case Opcode::mul: return cortex_mul;
+    case Opcode::scale: return cortex_scale;
+    case Opcode::silu: return cortex_silu;
+    case Opcode::gelu: return cortex_gelu;
+    case Opcode::sigmoid: return cortex_sigmoid;
+    case Opcode::swiglu: return cortex_swiglu;
+    case Opcode::sigmoid_mul: return cortex_sigmoid_mul;
+    case Opcode::head_norm: return cortex_head_norm;
+    case Opcode::rope: return cortex_rope;
+    case Opcode::kv_append: return cortex_kv_append;
+    case Opcode::attend: return cortex_attend;
+    case Opcode::qk_norm_rope_append: return cortex_qk_norm_rope_append;
+    case Opcode::gather_rows: return cortex_gather_rows;
+    case Opcode::sample: return cortex_sample;
+    case Opcode::all_reduce: return cortex_all_reduce;
+    case Opcode::gather: return cortex_gather;
+    case Opcode::add_bias: return cortex_add_bias;
+    default: return nullptr;
+  }
+}
+
+int quantised_input_of(Opcode op) {
+  switch (op) {
+    case Opcode::linear: return op::linear::in::quantised;
+    case Opcode::linear_add: return op::linear_add::in::quantised;
+    case Opcode::linear_swiglu: return op::linear_swiglu::in::quantised;
+    default: return -1;
+  }
+}
+
+OperandWidths operand_widths(const Instruction& in, const ProgramSpec& program) {
+  OperandWidths widths{{in.k, in.k, in.k, in.k}, {in.n, in.n, in.n}};
+  const int64_t quantised_n = static_cast<int64_t>(matmul::quantised_row_bytes(in.n) / sizeof(float));
+  const int64_t quantised_k = static_cast<int64_t>(matmul::quantised_row_bytes(in.k) / sizeof(float));
+  const int quantised = quantised_input_of(in.op);
+  if (quantised >= 0) widths.in[quantised] = quantised_k;
+  switch (in.op) {
+    case Opcode::rms_norm:
+    case Opcode::attend:
+    case Opcode::linear_swiglu:
+      widths.out[1] = quantised_n;
+      break;
+    case Opcode::add_rms_norm:
+      widths.out[2] = quantised_n;
+      break;
+    case Opcode::linear_add:
+      widths.in[op::linear_add::in::residual] = in.n;
+      break;
+    case Opcode::sigmoid_mul:
+      widths.in[op::sigmoid_mul::in::gate] = sigmoid_mul_gate_width(in);
+      break;
+    case Opcode::qk_norm_rope_append: {
+      const KvLayerSpec& layer = program.kv[static_cast<size_t>(cache_layer_of(in))];
+      widths.in[1] = widths.in[2] = int64_t{layer.kv_heads} * layer.head_dim;
+      break;
+    }
+    default:
+      break;
+  }
+  return widths;
+}
+
+int cache_layer_of(const Instruction& in) {
+  switch (in.op) {
+    case Opcode::kv_append: return in.param(op::kv_append::param::layer);
+    case Opcode::attend: return in.param(op::attend::param::layer);
+    case Opcode::qk_norm_rope_append: return in.param(op::qk_norm_rope_append::param::layer);
+    default: return -1;
+  }
+}
+
+bool writes_cache(const Instruction& in) {
+  return in.op == Opcode::kv_append || in.op == Opcode::qk_norm_rope_append;
+}
+
+bool quantises_input(const Instruction& in, const ProgramSpec& program) {
+  const int role = quantised_input_of(in.op);
+  if (role < 0 || in.in[role].present()) return false;
+  for (int i = 0; i < 4; ++i) {
+    if (in.weights[i] < 0) continue;
+    if (matmul::needs_quantised(program.tensors[static_cast<size_t>(in.weights[i])].format)) return true;
+  }
+  return false;
+}
+
+bool uses_rank_scratch(const Instruction& in, const ProgramSpec& program) {
+  return in.op == Opcode::attend || quantises_input(in, program);
+}
+
+}  // namespace cortex

@@ -1,0 +1,88 @@
+// What the three matrix products share: their input rows and how strips are handed to workers.
+#pragma once
+
+#include "ops.h"
+#include "quantise.h"
+
+namespace cortex {
+
+// Rows of x in both forms. Quantises them first, together, when the weights want it and the program brings none.
+inline matmul::Input product_input(const Instruction& in, const Worker& worker, int rows) {
+  const Operand& x = in.in[0];
+  const Operand& quantised = in.in[quantised_input_of(in.op)];
+  matmul::Input input{worker.at(x, 0), static_cast<size_t>(x.stride), nullptr, 0, nullptr};
+  if (quantised.present()) {
+    input.quantised = reinterpret_cast<const uint8_t*>(worker.at(quantised, 0));
+    input.quantised_stride = static_cast<size_t>(quantised.stride) * sizeof(float);
+  } else if (quantises_input(in, worker.rank->spec)) {
+    const size_t row_bytes = matmul::quantised_row_bytes(in.k);
+    const Range own = own_rows(worker, rows);
+    if (own.begin < own.end) {
+      worker.matmul().quantise_rows(worker.at(x, own.begin), static_cast<size_t>(x.stride), in.k,
+                                    worker.rank->quantised + static_cast<size_t>(own.begin) * row_bytes,
+                                    own.end - own.begin);
+    }
+    worker.meet();
+    input.quantised = worker.rank->quantised;
+    input.quantised_stride = row_bytes;
+  }
+  return input;
+}
+
+// body(first strip, end strip) over this worker's share of `strips`: a contiguous part first, which reads memory in one
+// stream, then small pieces of the last eighth for whoever is free, since the JavaScript thread takes a processor at times.
+template <typename Body>
+void for_own_strips(const Instruction& in, const Worker& worker, int strips, Body&& body) {
+  const int workers = worker.workers();
+  if (workers == 1) return body(0, strips);
+  const int fixed = strips - strips / 8;
+  const Range own = split(fixed, worker.index, workers);
+  if (own.begin < own.end) body(own.begin, own.end);
+  const int piece = std::max(1, (strips - fixed) / (4 * workers));
+  std::atomic<int>& next = worker.rank->counters[static_cast<size_t>(in.index)].next;
+  for (;;) {
+    const int begin = fixed + next.fetch_add(piece, std::memory_order_relaxed);
+    if (begin >= strips) return;
+    body(begin, std::min(strips, begin + piece));
+  }
+}
+
+// y = x . W^T + bias (+ residual) over the concatenated segments.
+inline void run_linear(const Instruction& in, Worker& worker, const Operand& residual) {
+  const int rows = worker.rows(in);
+  if (rows == 0) return;
+  const matmul::Input input = product_input(in, worker, rows);
+  const Operand& y = in.out[0];
+  const float* bias = in.weights[4] < 0 ? nullptr : worker.tensor(in, 4).values();
+  int strips = 0;
+  for (int i = 0; i < 4 && in.weights[i] >= 0; ++i) strips += matmul::strips_of(worker.tensor(in, i).spec.rows);
+  for_own_strips(in, worker, strips, [&](int begin, int end) {
+    int first_strip = 0;
+    int first_row = 0;
+    for (int i = 0; i < 4 && in.weights[i] >= 0; ++i) {
+      const Tensor& tensor = worker.tensor(in, i);
+      const int count = matmul::strips_of(tensor.spec.rows);
+      const int low = std::max(begin - first_strip, 0);
+      const int high = std::min(end - first_strip, count);
+      if (low < high) {
+        matmul::LinearArgs args{};
+        args.weights = tensor.weights();
+        args.input = input;
+        args.m = rows;
+        args.strip_begin = low;
+        args.strip_end = high;
+        args.y = worker.at(y, 0) + first_row;
+        args.y_stride = static_cast<size_t>(y.stride);
+        args.bias = bias ? bias + first_row : nullptr;
+        args.residual = residual.present() ? worker.at(residual, 0) + first_row : nullptr;
+        args.residual_stride = static_cast<size_t>(residual.stride);
+        args.scratch = worker.matmul_scratch;
+        worker.matmul().linear(args);
+      }
+      first_strip += count;
+      first_row += tensor.spec.rows;
+    }
+  });
+}
+
+}  // namespace cortex

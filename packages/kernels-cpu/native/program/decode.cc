@@ -1,0 +1,459 @@
+#include "decode.h"
+
+#include <cmath>
+#include <cstring>
+#include <iterator>
+
+#include "../ops/ops.h"
+#include "hazards.h"
+
+namespace cortex {
+
+namespace {
+
+constexpr int max_width = 1 << 24;
+constexpr int max_head_dim = 4096;
+
+// Elements of one indivisible block along a row, by matmul::Format.
+constexpr int block_elements[] = {1, 1, 1, 32, 32, 256, 256, 256};
+
+const OpSignature* find_signature(int32_t opcode) {
+  for (const auto& signature : op_signatures) {
+    if (static_cast<int32_t>(signature.code) == opcode) return &signature;
+  }
+  return nullptr;
+}
+
+// Collects the first thing that is wrong with one instruction.
+class Checker {
+ public:
+  Checker(const ProgramSpec& program, const Limits& limits, Instruction& instruction, const OpSignature& signature)
+      : program_(program), limits_(limits), instruction_(instruction), signature_(signature) {}
+
+  Status result;
+
+  bool require(bool condition, std::string reason) {
+    if (!condition && result.ok()) {
+      result = failure(Code::program_invalid, std::string("'") + signature_.name + "' " + reason, instruction_.index);
+    }
+    return condition;
+  }
+
+  void input(int role, int64_t width, int symbol) { operand("input", role, instruction_.in[role], width, symbol); }
+  void input(int role, int64_t width) { input(role, width, instruction_.symbol); }
+  void output(int role, int64_t width) { operand("output", role, instruction_.out[role], width, instruction_.symbol); }
+
+  void quantised(const Operand& operand, const char* kind, int role, int width) {
+    if (!operand.present()) return;
+    const int64_t elements = static_cast<int64_t>(matmul::quantised_row_bytes(width) / sizeof(float));
+    if (!require(elements > 0, format_text("has a quantised %s %d of width %d; a multiple of 32 is wanted", kind, role, width))) {
+      return;
+    }
+    require(operand.stride == elements,
+            format_text("has a quantised %s %d of stride %lld; %lld is wanted", kind, role,
+                        static_cast<long long>(operand.stride), static_cast<long long>(elements)));
+    require(operand.offset % 16 == 0, format_text("has a quantised %s %d that does not start at a multiple of 16", kind, role));
+    this->operand(kind, role, operand, elements, instruction_.symbol);
+  }
+
+  const TensorSpec* tensor(int position) {
+    const int index = instruction_.weights[position];
+    if (index < 0) return nullptr;
+    return &program_.tensors[static_cast<size_t>(index)];
+  }
+
+  void vector(int position, int length) {
+    const TensorSpec* spec = tensor(position);
+    if (!spec) return;
+    require(spec->is_vector() && spec->rows == length,
+            format_text("has weight %d of shape [%d, %d]; a float32 vector of %d is wanted", position, spec->rows, spec->cols,
+                        length));
+  }
+
+  // 1 to 4 segments whose rows make n; returns how many.
+  int matrices(int rows_in_all) {
+    int64_t rows = 0;
+    int count = 0;
+    for (int i = 0; i < 4; ++i) {
+      const TensorSpec* spec = tensor(i);
+      if (!spec) continue;
+      require(i == count, format_text("has weight %d without weight %d", i, i - 1));
+      require(spec->cols == instruction_.k && !spec->is_vector(),
+              format_text("has weight %d of shape [%d, %d]; %d columns are wanted", i, spec->rows, spec->cols, instruction_.k));
+      rows += spec->rows;
+      ++count;
+    }
+    require(count > 0, "has no weight");
+    if (rows_in_all > 0) {
+      require(rows == rows_in_all, format_text("has weights of %lld rows; %d are wanted", static_cast<long long>(rows), rows_in_all));
+    }
+    return count;
+  }
+
+  void same_width() {
+    require(instruction_.k == instruction_.n, format_text("has width %d in and %d out", instruction_.k, instruction_.n));
+  }
+
+  void symbol(int wanted) {
+    require(instruction_.symbol == wanted, format_text("has row symbol %d; %d is wanted", instruction_.symbol, wanted));
+  }
+
+  void epsilon(int position) {
+    const float eps = instruction_.param_float(position);
+    require(std::isfinite(eps) && eps >= 0, "has an epsilon that is not a positive number");
+  }
+
+  bool head_dim(int width, int dim) {
+    return require(dim > 0 && dim <= max_head_dim && width % dim == 0,
+                   format_text("has head dimension %d for width %d", dim, width));
+  }
+
+  const KvLayerSpec* layer(int position, int dim) {
+    const int index = instruction_.param(position);
+    if (!require(index >= 0 && index < static_cast<int>(program_.kv.size()),
+                 format_text("names cache layer %d of %zu", index, program_.kv.size()))) {
+      return nullptr;
+    }
+    const KvLayerSpec& spec = program_.kv[static_cast<size_t>(index)];
+    if (!require(spec.head_dim == dim, format_text("has head dimension %d; cache layer %d has %d", dim, index, spec.head_dim))) {
+      return nullptr;
+    }
+    return &spec;
+  }
+
+  // `first` is where the shared rotary parameters start.
+  void rotary(int first, int weight, std::vector<RopeTableSpec>& tables) {
+    symbol(0);
+    const int dim = instruction_.param(first);
+    const int rotary_dim = instruction_.param(first + 1);
+    const RopeTableSpec table{instruction_.weights[weight], rotary_dim, instruction_.param_float(first + 2),
+                              instruction_.param(first + 3), instruction_.param(first + 4)};
+    if (!require(rotary_dim > 0 && rotary_dim % 2 == 0 && rotary_dim <= dim,
+                 format_text("rotates %d columns of a head of %d", rotary_dim, dim))) {
+      return;
+    }
+    require(std::isfinite(table.attention_factor), "has an attention factor that is not a number");
+    require(table.section_h >= 0 && table.section_w >= 0 && table.section_h <= rotary_dim && table.section_w <= rotary_dim,
+            "has rotary sections outside the rotated columns");
+    vector(weight, rotary_dim / 2);
+    if (!result.ok()) return;
+    for (size_t i = 0; i < tables.size(); ++i) {
+      if (tables[i] == table) instruction_.rope_table = static_cast<int>(i);
+    }
+    if (instruction_.rope_table < 0) {
+      instruction_.rope_table = static_cast<int>(tables.size());
+      tables.push_back(table);
+    }
+  }
+
+ private:
+  void operand(const char* kind, int role, const Operand& operand, int64_t width, int symbol) {
+    if (!operand.present()) return;
+    const int64_t rows = limits_.max_of(symbol);
+    require(width >= 1 && operand.stride >= width,
+            format_text("has %s %d of stride %lld; at least %lld is wanted", kind, role,
+                        static_cast<long long>(operand.stride), static_cast<long long>(width)));
+    require(operand.offset + (rows - 1) * operand.stride + width <= program_.arena_elements,
+            format_text("has %s %d that ends past the arena of %lld elements", kind, role,
+                        static_cast<long long>(program_.arena_elements)));
+  }
+
+  const ProgramSpec& program_;
+  const Limits& limits_;
+  Instruction& instruction_;
+  const OpSignature& signature_;
+};
+
+void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const Limits& limits, DecodedProgram& decoded) {
+  switch (in.op) {
+    case Opcode::embed: {
+      check.symbol(0);
+      check.output(op::embed::out::y, in.n);
+      const TensorSpec* table = check.tensor(op::embed::weight::table);
+      check.require(table->lookup && table->cols == in.n && !table->is_vector(),
+                    format_text("has a table of shape [%d, %d]; a lookup table of %d columns is wanted", table->rows,
+                                table->cols, in.n));
+      check.require(in.param(op::embed::param::vocabStart) >= 0, "starts before token 0");
+      return;
+    }
+    case Opcode::rms_norm:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      check.quantised(in.out[1], "output", 1, in.n);
+      check.vector(0, in.n);
+      check.epsilon(0);
+      return;
+    case Opcode::add_rms_norm:
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, in.n);
+      check.output(0, in.n);
+      check.output(1, in.n);
+      check.quantised(in.out[2], "output", 2, in.n);
+      check.vector(0, in.n);
+      check.epsilon(0);
+      return;
+    case Opcode::layer_norm:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      check.vector(0, in.n);
+      check.vector(1, in.n);
+      check.epsilon(0);
+      return;
+    case Opcode::linear:
+      check.input(0, in.k);
+      check.quantised(in.in[1], "input", 1, in.k);
+      check.output(0, in.n);
+      check.matrices(in.n);
+      check.vector(4, in.n);
+      return;
+    case Opcode::linear_add:
+      check.input(0, in.k);
+      check.input(1, in.n);
+      check.quantised(in.in[2], "input", 2, in.k);
+      check.output(0, in.n);
+      check.matrices(in.n);
+      check.vector(4, in.n);
+      return;
+    case Opcode::linear_swiglu: {
+      check.input(0, in.k);
+      check.quantised(in.in[1], "input", 1, in.k);
+      check.output(0, in.n);
+      check.quantised(in.out[1], "output", 1, in.n);
+      const int count = check.matrices(0);
+      if (!check.require(count == 2, format_text("has %d weights; gate and up are wanted", count))) return;
+      check.require(check.tensor(0)->rows == in.n && check.tensor(1)->rows == in.n,
+                    format_text("has weights of %d and %d rows; %d each are wanted", check.tensor(0)->rows,
+                                check.tensor(1)->rows, in.n));
+      return;
+    }
+    case Opcode::add:
+    case Opcode::mul:
+    case Opcode::swiglu:
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, in.n);
+      check.output(0, in.n);
+      return;
+    case Opcode::sigmoid_mul:
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, sigmoid_mul_gate_width(in));
+      check.output(0, in.n);
+      return;
+    case Opcode::scale:
+      check.require(std::isfinite(in.param_float(0)), "has a factor that is not a number");
+      [[fallthrough]];
+    case Opcode::silu:
+    case Opcode::gelu:
+    case Opcode::sigmoid:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      return;
+    case Opcode::add_bias:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      check.vector(0, in.n);
+      return;
+    case Opcode::head_norm:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      if (check.head_dim(in.n, in.param(op::head_norm::param::headDim))) {
+        check.vector(0, in.param(op::head_norm::param::headDim));
+      }
+      check.epsilon(op::head_norm::param::eps);
+      return;
+    case Opcode::rope:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      if (check.head_dim(in.n, in.param(op::rope::param::headDim))) {
+        check.rotary(op::rope::param::headDim, op::rope::weight::inverseFrequency, decoded.rope_tables);
+      }
+      return;
+    case Opcode::kv_append: {
+      check.symbol(0);
+      const KvLayerSpec* layer = check.layer(op::kv_append::param::layer, in.param(op::kv_append::param::headDim));
+      if (!layer) return;
+      check.require(in.k == layer->kv_heads * layer->head_dim,
+                    format_text("appends width %d; the cache has %d heads of %d", in.k, layer->kv_heads, layer->head_dim));
+      check.input(0, in.k);
+      check.input(1, in.k);
+      return;
+    }
+    case Opcode::attend: {
+      check.symbol(0);
+      check.same_width();
+      const int dim = in.param(op::attend::param::headDim);
+      const KvLayerSpec* layer = check.layer(op::attend::param::layer, dim);
+      if (!layer || !check.head_dim(in.n, dim)) return;
+      check.require(in.n / dim % layer->kv_heads == 0,
+                    format_text("has %d query heads over %d cache heads", in.n / dim, layer->kv_heads));
+      check.require(in.n / dim / layer->kv_heads <= max_query_group,
+                    format_text("has %d query heads per cache head; at most %d are served", in.n / dim / layer->kv_heads,
+                                max_query_group));
+      check.require(in.param(op::attend::param::window) >= 0, "has a negative window");
+      check.require(std::isfinite(in.param_float(op::attend::param::scale)), "has a scale that is not a number");
+      check.input(0, in.n);
+      check.output(0, in.n);
+      check.quantised(in.out[1], "output", 1, in.n);
+      return;
+    }
+    case Opcode::qk_norm_rope_append: {
+      check.same_width();
+      const int dim = in.param(op::qk_norm_rope_append::param::headDim);
+      const KvLayerSpec* layer = check.layer(op::qk_norm_rope_append::param::layer, dim);
+      if (!layer || !check.head_dim(in.n, dim)) return;
+      const int64_t width = int64_t{layer->kv_heads} * layer->head_dim;
+      check.input(0, in.n);
+      check.input(1, width);
+      check.input(2, width);
+      check.output(0, in.n);
+      check.vector(op::qk_norm_rope_append::weight::qNorm, dim);
+      check.vector(op::qk_norm_rope_append::weight::kNorm, dim);
+      check.epsilon(op::qk_norm_rope_append::param::eps);
+      check.rotary(op::qk_norm_rope_append::param::headDim, op::qk_norm_rope_append::weight::inverseFrequency,
+                   decoded.rope_tables);
+      return;
+    }
+    case Opcode::gather_rows:
+      check.symbol(1);
+      check.same_width();
+      check.input(0, in.n, 0);
+      check.output(0, in.n);
+      return;
+    case Opcode::sample:
+      check.symbol(1);
+      check.require(in.k == limits.vocab && program.vocab == limits.vocab,
+                    format_text("reads %d logits; the vocabulary has %d", in.k, limits.vocab));
+      check.input(0, in.k);
+      return;
+    case Opcode::all_reduce:
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      return;
+    case Opcode::gather: {
+      const int start = in.param(op::gather::param::columnStart);
+      check.require(start >= 0 && int64_t{start} + in.k <= in.n,
+                    format_text("puts columns %d to %lld into %d", start, static_cast<long long>(int64_t{start} + in.k), in.n));
+      check.input(0, in.k);
+      check.output(0, in.n);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+Status decode_instruction(const ProgramSpec& program, const Limits& limits, int index, DecodedProgram& decoded) {
+  const int32_t* words = program.words.data() + static_cast<size_t>(index) * instruction_words;
+  const OpSignature* signature = find_signature(words[word::opcode]);
+  if (!signature) return failure(Code::program_invalid, format_text("opcode %d is not known", words[word::opcode]), index);
+  Instruction in{};
+  in.op = signature->code;
+  in.symbol = words[word::rows];
+  in.n = words[word::n];
+  in.k = words[word::k];
+  in.index = index;
+  in.run = op_function(in.op);
+  std::memcpy(in.params, words + word::params, sizeof in.params);
+  Checker check(program, limits, in, *signature);
+  check.require(in.run != nullptr, "is not among the ops of this backend");
+  check.require(in.symbol == 0 || in.symbol == 1, format_text("has row symbol %d; 0 or 1 is wanted", in.symbol));
+  check.require(words[word::barrier] == 0 || words[word::barrier] == 1, "has a barrier word that is neither 0 nor 1");
+  in.barrier = words[word::barrier] != 0;
+  check.require(in.n >= 1 && in.n <= max_width && in.k >= 0 && in.k <= max_width,
+                format_text("has widths n = %d, k = %d", in.n, in.k));
+  check.require(in.k >= 1 || signature->inputs == 0, "has an input of width 0");
+  for (int i = 0; i < 4; ++i) {
+    in.in[i] = {words[word::inputs + 2 * i], words[word::inputs + 2 * i + 1]};
+    const bool wanted = i < signature->inputs && !(signature->optional_inputs >> i & 1u);
+    check.require(in.in[i].offset >= -1, format_text("has input %d at offset %lld", i, static_cast<long long>(in.in[i].offset)));
+    check.require(!wanted || in.in[i].present(), format_text("lacks input %d", i));
+    check.require(i < signature->inputs || !in.in[i].present(), format_text("has an input %d that it does not take", i));
+  }
+  for (int i = 0; i < 3; ++i) {
+    in.out[i] = {words[word::outputs + 2 * i], words[word::outputs + 2 * i + 1]};
+    const bool wanted = i < signature->outputs && !(signature->optional_outputs >> i & 1u);
+    check.require(in.out[i].offset >= -1, format_text("has output %d at offset %lld", i, static_cast<long long>(in.out[i].offset)));
+    check.require(!wanted || in.out[i].present(), format_text("lacks output %d", i));
+    check.require(i < signature->outputs || !in.out[i].present(), format_text("has an output %d that it does not make", i));
+  }
+  for (int i = 0; i < 5; ++i) {
+    in.weights[i] = words[word::weights + i];
+    check.require(in.weights[i] >= -1 && in.weights[i] < static_cast<int>(program.tensors.size()),
+                  format_text("names tensor %d of %zu", in.weights[i], program.tensors.size()));
+    const bool present = in.weights[i] >= 0;
+    check.require(present || !(signature->required_weights >> i & 1u), format_text("lacks weight %d", i));
+    check.require(!present || (signature->allowed_weights >> i & 1u), format_text("has a weight %d that it does not take", i));
+  }
+  if (!check.result.ok()) return check.result;
+  check_op(check, in, program, limits, decoded);
+  if (!check.result.ok()) return check.result;
+  if (in.op == Opcode::all_reduce || in.op == Opcode::gather) {
+    in.collective = static_cast<int>(decoded.collectives.size());
+    decoded.collectives.push_back(index);
+  }
+  decoded.instructions.push_back(in);
+  return {};
+}
+
+}  // namespace
+
+Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedProgram& decoded) {
+  if (program.words.size() % instruction_words != 0) {
+    return failure(Code::program_invalid, format_text("%zu words are not whole instructions", program.words.size()));
+  }
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    const TensorSpec& tensor = program.tensors[i];
+    const int format = static_cast<int>(tensor.format);
+    if (format < 0 || format >= static_cast<int>(std::size(block_elements))) {
+      return failure(Code::program_invalid, format_text("tensor %zu has format %d", i, format));
+    }
+    if (tensor.rows < 1 || tensor.cols < 1 || tensor.rows > max_width || tensor.cols > max_width ||
+        tensor.cols % block_elements[format] != 0) {
+      return failure(Code::program_invalid, format_text("tensor %zu has shape [%d, %d]", i, tensor.rows, tensor.cols));
+    }
+  }
+  for (size_t i = 0; i < program.kv.size(); ++i) {
+    const KvLayerSpec& layer = program.kv[i];
+    if (layer.kv_heads < 1 || layer.kv_heads > 4096 || layer.head_dim < 1 || layer.head_dim > max_head_dim) {
+      return failure(Code::program_invalid,
+                     format_text("cache layer %zu has %d heads of %d", i, layer.kv_heads, layer.head_dim));
+    }
+  }
+  const int count = static_cast<int>(program.words.size() / instruction_words);
+  for (int i = 0; i < count; ++i) {
+    Status status = decode_instruction(program, limits, i, decoded);
+    if (!status.ok()) return status;
+  }
+  return check_hazards(program, limits, decoded.instructions);
+}
+
+Status match_collectives(const std::vector<DecodedProgram>& ranks) {
+  for (size_t rank = 1; rank < ranks.size(); ++rank) {
+    const auto& first = ranks[0];
+    const auto& other = ranks[rank];
+    if (other.collectives.size() != first.collectives.size()) {
+      return failure(Code::program_invalid, format_text("rank %zu has %zu collectives and rank 0 has %zu", rank,
+                                                        other.collectives.size(), first.collectives.size()));
+    }
+    for (size_t i = 0; i < first.collectives.size(); ++i) {
+      const Instruction& a = first.instructions[static_cast<size_t>(first.collectives[i])];
+      const Instruction& b = other.instructions[static_cast<size_t>(other.collectives[i])];
+      if (a.op != b.op || a.symbol != b.symbol || a.n != b.n) {
+        return failure(Code::program_invalid, format_text("collective %zu of rank %zu is not that of rank 0", i, rank),
+                       b.index);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace cortex

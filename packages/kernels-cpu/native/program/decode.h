@@ -1,0 +1,36 @@
+// Words to instructions, or the reason why not: every operand inside the arena for the most rows a step may have, every
+// tensor of the shape that n and k want, every parameter sane, every hazard behind a barrier.
+#pragma once
+
+#include <vector>
+
+#include "../runtime/status.h"
+#include "instruction.h"
+#include "spec.h"
+
+namespace cortex {
+
+// Angles of one rotary configuration, computed once per step for all rows.
+struct RopeTableSpec {
+  int tensor;
+  int rotary_dim;
+  float attention_factor;
+  int section_h;
+  int section_w;
+
+  friend bool operator==(const RopeTableSpec&, const RopeTableSpec&) = default;
+};
+
+struct DecodedProgram {
+  std::vector<Instruction> instructions;
+  std::vector<RopeTableSpec> rope_tables;
+  // Instruction index of each collective, in order.
+  std::vector<int> collectives;
+};
+
+Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedProgram& decoded);
+
+// Ranks run in lock step: their collectives must be the same, in the same order.
+Status match_collectives(const std::vector<DecodedProgram>& ranks);
+
+}  // namespace cortex

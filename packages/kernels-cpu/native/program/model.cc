@@ -1,0 +1,321 @@
+#include "model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "../ops/attend.h"
+#include "../ops/ops.h"
+#include "../runtime/topology.h"
+#include "interpreter.h"
+
+namespace cortex {
+
+namespace {
+
+constexpr size_t alignment = 64;
+// Uploads below this are packed by the device thread alone.
+constexpr size_t parallel_pack_bytes = 256 << 10;
+constexpr int max_threads = 1024;
+
+// Lays out one block: sizes first, addresses once the block is there.
+class Layout {
+ public:
+  size_t take(size_t bytes) {
+    const size_t start = size_;
+    size_ += (bytes + alignment - 1) / alignment * alignment;
+    return start;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_ = 0;
+};
+
+Status no_memory(double want) {
+  Status status = failure(Code::out_of_memory, "model memory");
+  status.want_bytes = want;
+  status.have_bytes = machine_memory().free_bytes;
+  return status;
+}
+
+Status check_limits(const Limits& l) {
+  const auto within = [](int value, int low, int high) { return value >= low && value <= high; };
+  const bool sane = within(l.max_rows, 1, 1 << 20) && within(l.max_sequences, 1, 1 << 16) &&
+                    within(l.max_sampled, 1, 1 << 20) && within(l.max_context, 1, 1 << 28) &&
+                    within(l.pages, 1, 1 << 26) && within(l.vocab, 1, 1 << 24) && within(l.max_bias, 0, 1 << 20) &&
+                    within(l.max_top_logprobs, 0, 1 << 10) &&
+                    int64_t{l.max_sequences} * l.pages_per_slot() < (int64_t{1} << 30);
+  if (sane) return {};
+  return failure(Code::program_invalid, "the step limits are out of range");
+}
+
+struct PackJob {
+  Tensor* tensor;
+  const uint8_t* bytes;
+  size_t row_bytes;
+  int first_row;
+  int rows;
+  int workers;
+};
+
+void pack_part(void* argument, int worker) {
+  const PackJob& job = *static_cast<PackJob*>(argument);
+  const TensorSpec& spec = job.tensor->spec;
+  // Whole strips each, so that no two workers write to one cache line but at the ends.
+  const int first_strip = job.first_row / matmul::strip_rows;
+  const int strips = (job.first_row + job.rows - 1) / matmul::strip_rows - first_strip + 1;
+  const auto boundary = [&](int part) {
+    const int strip = first_strip + static_cast<int>(int64_t{strips} * part / job.workers);
+    return std::clamp(strip * matmul::strip_rows, job.first_row, job.first_row + job.rows);
+  };
+  const int begin = boundary(worker);
+  const int end = worker + 1 == job.workers ? job.first_row + job.rows : boundary(worker + 1);
+  if (begin >= end) return;
+  matmul::pack_rows(spec.format, job.tensor->data, spec.rows, spec.cols, begin, end - begin,
+                    job.bytes + static_cast<size_t>(begin - job.first_row) * job.row_bytes);
+}
+
+void interpret_part(void* argument, int worker) {
+  interpret(static_cast<Model*>(argument)->workers[static_cast<size_t>(worker)]);
+}
+
+}  // namespace
+
+Model::~Model() { team.reset(); }
+
+std::unique_ptr<Model> Model::load(ModelSpec spec, int32_t* step_words, Status& status) {
+  try {
+    auto model = std::make_unique<Model>();
+    model->spec = std::move(spec);
+    status = model->build(step_words);
+    if (!status.ok()) model.reset();
+    return model;
+  } catch (const std::bad_alloc&) {
+    status = no_memory(0);
+    return nullptr;
+  }
+}
+
+Status Model::build(int32_t* step_words) {
+  Status status = check_limits(spec.limits);
+  if (!status.ok()) return status;
+  status = check_step_layout(spec.limits, spec.offsets, spec.step_words);
+  if (!status.ok()) return status;
+  if (spec.programs.empty()) return failure(Code::program_invalid, "there is no rank");
+  std::vector<DecodedProgram> decoded(spec.programs.size());
+  for (size_t i = 0; i < spec.programs.size(); ++i) {
+    const ProgramSpec& program = spec.programs[i];
+    if (program.rank != static_cast<int>(i)) return failure(Code::program_invalid, format_text("rank %d stands at %zu", program.rank, i));
+    if (program.arena_elements < 0 || program.arena_elements > int64_t{1} << 40) {
+      return failure(Code::program_invalid, format_text("arena of %lld elements", static_cast<long long>(program.arena_elements)));
+    }
+    status = decode_program(program, spec.limits, decoded[i]);
+    if (!status.ok()) return status;
+  }
+  status = match_collectives(decoded);
+  if (!status.ok()) return status;
+
+  const int rank_count = static_cast<int>(spec.programs.size());
+  int threads = spec.threads > 0 ? spec.threads : topology().parallelism;
+  threads = std::clamp(threads, rank_count, std::max(rank_count, max_threads));
+  for (int i = 0; i < rank_count; ++i) {
+    auto rank = std::make_unique<Rank>();
+    rank->rank = i;
+    rank->workers = threads / rank_count + (i < threads % rank_count ? 1 : 0);
+    rank->program = std::move(decoded[static_cast<size_t>(i)]);
+    rank->spec = spec.programs[static_cast<size_t>(i)];
+    ranks.push_back(std::move(rank));
+  }
+  for (auto& rank : ranks) {
+    for (int i = 0; i < rank->workers; ++i) {
+      Worker worker{};
+      worker.model = this;
+      worker.rank = rank.get();
+      worker.index = i;
+      worker.global_index = static_cast<int>(workers.size());
+      workers.push_back(worker);
+    }
+  }
+  for (auto& rank : ranks) {
+    status = allocate_rank(*rank);
+    if (!status.ok()) return status;
+  }
+  step = std::make_unique<Step>(spec.limits, spec.offsets, step_words);
+  team = std::make_unique<Team>(static_cast<int>(workers.size()));
+  all.configure(team->workers(), team->spin_ns());
+  for (auto& rank : ranks) rank->barrier->configure(rank->workers, team->spin_ns());
+  return {};
+}
+
+Status Model::allocate_rank(Rank& rank) {
+  const Limits& limits = spec.limits;
+  const size_t max_m = static_cast<size_t>(std::max(limits.max_rows, limits.max_sampled));
+  Layout weights;
+  std::vector<size_t> tensor_starts;
+  for (const TensorSpec& tensor : rank.spec.tensors) {
+    const size_t bytes = tensor.is_vector() ? static_cast<size_t>(tensor.rows) * sizeof(float)
+                                            : matmul::packed_bytes(tensor.format, tensor.rows, tensor.cols);
+    tensor_starts.push_back(weights.take(bytes));
+  }
+  Layout cache;
+  std::vector<size_t> layer_starts;
+  for (const KvLayerSpec& layer : rank.spec.kv) {
+    const size_t head = size_t{2} * page_tokens * static_cast<size_t>(layer.head_dim) * kv_element_bytes(spec.kv_format);
+    layer_starts.push_back(cache.take(head * static_cast<size_t>(layer.kv_heads) * static_cast<size_t>(limits.pages)));
+  }
+  Layout scratch;
+  std::vector<size_t> rope_starts;
+  for (const RopeTableSpec& table : rank.program.rope_tables) {
+    rope_starts.push_back(scratch.take(size_t{2} * static_cast<size_t>(limits.max_rows) *
+                                       static_cast<size_t>(table.rotary_dim / 2) * sizeof(float)));
+  }
+  size_t quantised_bytes = 0;
+  size_t matmul_bytes = 0;
+  for (const Instruction& in : rank.program.instructions) {
+    if (quantised_input_of(in.op) < 0) continue;
+    if (quantises_input(in, rank.spec)) {
+      quantised_bytes = std::max(quantised_bytes, max_m * matmul::quantised_row_bytes(in.k));
+    }
+    for (int i = 0; i < 4; ++i) {
+      if (in.weights[i] < 0) continue;
+      const TensorSpec& tensor = rank.spec.tensors[static_cast<size_t>(in.weights[i])];
+      matmul_bytes = std::max(matmul_bytes, matmul::linear_scratch_bytes(tensor.format, tensor.cols, static_cast<int32_t>(max_m)));
+    }
+  }
+  int head_dim = 0;
+  for (const KvLayerSpec& layer : rank.spec.kv) head_dim = std::max(head_dim, layer.head_dim);
+  const size_t quantised_start = scratch.take(quantised_bytes);
+  const size_t partials_start = scratch.take(head_dim > 0 ? attend_partials_bytes(head_dim) : 0);
+  struct WorkerStarts {
+    size_t matmul;
+    size_t attend;
+    size_t logits;
+    size_t weights;
+    size_t counts;
+  };
+  const size_t vocab_bytes = rank.rank == 0 ? static_cast<size_t>(limits.vocab) * sizeof(float) : 0;
+  std::vector<WorkerStarts> worker_starts;
+  for (int i = 0; i < rank.workers; ++i) {
+    worker_starts.push_back({scratch.take(matmul_bytes), scratch.take(head_dim > 0 ? attend_scratch_bytes(head_dim) : 0),
+                             scratch.take(vocab_bytes), scratch.take(vocab_bytes), scratch.take(vocab_bytes)});
+  }
+  const size_t activation_bytes = static_cast<size_t>(rank.spec.arena_elements) * sizeof(float);
+  const double total = static_cast<double>(weights.size()) + static_cast<double>(cache.size()) +
+                       static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes);
+  if (total > machine_memory().free_bytes || !rank.weights.allocate(weights.size()) || !rank.cache.allocate(cache.size()) ||
+      !rank.scratch.allocate(scratch.size()) || !rank.activations.allocate(activation_bytes)) {
+    return no_memory(total);
+  }
+  memory.push_back({static_cast<double>(weights.size()), static_cast<double>(cache.size()),
+                    static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes)});
+
+  rank.arena = reinterpret_cast<float*>(rank.activations.data());
+  for (size_t i = 0; i < tensor_starts.size(); ++i) {
+    const TensorSpec& tensor = rank.spec.tensors[i];
+    uint8_t* data = rank.weights.data() + tensor_starts[i];
+    if (!tensor.is_vector()) matmul::packed_init(tensor.format, data, tensor.rows, tensor.cols);
+    rank.tensors.push_back({tensor, data, std::vector<bool>(static_cast<size_t>(tensor.rows)), 0});
+  }
+  for (size_t i = 0; i < layer_starts.size(); ++i) {
+    const KvLayerSpec& layer = rank.spec.kv[i];
+    const size_t head = size_t{2} * page_tokens * static_cast<size_t>(layer.head_dim) * kv_element_bytes(spec.kv_format);
+    rank.kv.push_back({layer.kv_heads, layer.head_dim, rank.cache.data() + layer_starts[i], head,
+                       head * static_cast<size_t>(layer.kv_heads)});
+  }
+  uint8_t* base = rank.scratch.data();
+  for (size_t i = 0; i < rope_starts.size(); ++i) {
+    const RopeTableSpec& table = rank.program.rope_tables[i];
+    auto* cosine = reinterpret_cast<float*>(base + rope_starts[i]);
+    rank.rope_tables.push_back(
+        {table, cosine, cosine + static_cast<size_t>(limits.max_rows) * static_cast<size_t>(table.rotary_dim / 2)});
+  }
+  rank.quantised = base + quantised_start;
+  rank.partials = attend_partials(base + partials_start, head_dim);
+  for (Worker& worker : workers) {
+    if (worker.rank != &rank) continue;
+    const WorkerStarts& starts = worker_starts[static_cast<size_t>(worker.index)];
+    worker.matmul_scratch = base + starts.matmul;
+    worker.attend_scratch = reinterpret_cast<float*>(base + starts.attend);
+    worker.logits = reinterpret_cast<float*>(base + starts.logits);
+    worker.weights = reinterpret_cast<float*>(base + starts.weights);
+    worker.counts = reinterpret_cast<uint32_t*>(base + starts.counts);
+  }
+  rank.counters = std::make_unique<Counter[]>(rank.program.instructions.size());
+  rank.barrier = std::make_unique<Barrier>();
+  return {};
+}
+
+Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const uint8_t* bytes, size_t size) {
+  const auto invalid = [](std::string reason) { return failure(Code::upload_invalid, std::move(reason)); };
+  if (rank_index < 0 || rank_index >= static_cast<int>(ranks.size())) {
+    return invalid(format_text("rank %d of %zu", rank_index, ranks.size()));
+  }
+  Rank& rank = *ranks[static_cast<size_t>(rank_index)];
+  if (tensor_index < 0 || tensor_index >= static_cast<int>(rank.tensors.size())) {
+    return invalid(format_text("tensor %d of %zu", tensor_index, rank.tensors.size()));
+  }
+  if (sealed) return invalid("the weights are sealed");
+  Tensor& tensor = rank.tensors[static_cast<size_t>(tensor_index)];
+  const size_t row_bytes = matmul::file_row_bytes(tensor.spec.format, tensor.spec.cols);
+  if (size == 0 || size % row_bytes != 0) {
+    return invalid(format_text("%zu bytes are not whole rows of %zu", size, row_bytes));
+  }
+  const auto count = static_cast<int64_t>(size / row_bytes);
+  if (row_start < 0 || row_start + count > tensor.spec.rows) {
+    return invalid(format_text("rows %lld to %lld of %d", static_cast<long long>(row_start),
+                               static_cast<long long>(row_start + count), tensor.spec.rows));
+  }
+  for (int64_t row = row_start; row < row_start + count; ++row) {
+    if (tensor.filled[static_cast<size_t>(row)]) return invalid(format_text("row %lld is filled already", static_cast<long long>(row)));
+  }
+  for (int64_t row = row_start; row < row_start + count; ++row) tensor.filled[static_cast<size_t>(row)] = true;
+  tensor.rows_filled += static_cast<int>(count);
+  if (tensor.spec.is_vector()) {
+    std::memcpy(tensor.data + static_cast<size_t>(row_start) * sizeof(float), bytes, size);
+    return {};
+  }
+  PackJob job{&tensor, bytes, row_bytes, static_cast<int>(row_start), static_cast<int>(count), 1};
+  if (size < parallel_pack_bytes) {
+    pack_part(&job, 0);
+  } else {
+    job.workers = team->workers();
+    team->run(pack_part, &job);
+  }
+  return {};
+}
+
+Status Model::seal() {
+  for (const auto& rank : ranks) {
+    for (size_t i = 0; i < rank->tensors.size(); ++i) {
+      const Tensor& tensor = rank->tensors[i];
+      if (tensor.rows_filled == tensor.spec.rows) continue;
+      // Which tensor it is travels in the fields of other failures: names are known to TypeScript.
+      Status status = failure(Code::upload_invalid, format_text("%d of its %d rows are filled; all are wanted",
+                                                                tensor.rows_filled, tensor.spec.rows),
+                              static_cast<int>(i));
+      status.want_bytes = rank->rank;
+      return status;
+    }
+  }
+  sealed = true;
+  return {};
+}
+
+Status Model::run_step(double& device_ns) {
+  if (!sealed) return failure(Code::step_invalid, "model is not sealed");
+  const auto start = std::chrono::steady_clock::now();
+  Status status = step->read();
+  if (!status.ok()) return status;
+  for (auto& rank : ranks) {
+    for (size_t i = 0; i < rank->program.instructions.size(); ++i) {
+      rank->counters[i].next.store(0, std::memory_order_relaxed);
+    }
+  }
+  team->run(interpret_part, this);
+  device_ns = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+  return {};
+}
+
+}  // namespace cortex

@@ -1,0 +1,141 @@
+// One loaded model: its ranks, their memory and the team that runs them. Everything here belongs to the device thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "../runtime/barrier.h"
+#include "../runtime/memory.h"
+#include "../runtime/status.h"
+#include "../runtime/team.h"
+#include "decode.h"
+#include "spec.h"
+#include "step.h"
+
+namespace cortex {
+
+struct Model;
+
+struct Tensor {
+  TensorSpec spec;
+  // Packed matrix, or a plain vector.
+  uint8_t* data;
+  std::vector<bool> filled;
+  int rows_filled = 0;
+
+  const float* values() const { return reinterpret_cast<const float*>(data); }
+  matmul::Weights weights() const { return {spec.format, spec.rows, spec.cols, data}; }
+};
+
+// [page][kv head]{K^T [headDim][64], V [64][headDim]}
+struct KvLayer {
+  int kv_heads;
+  int head_dim;
+  uint8_t* data;
+  size_t head_bytes;
+  size_t page_bytes;
+};
+
+struct RopeTable {
+  RopeTableSpec spec;
+  // [max_rows][rotary_dim / 2] each
+  float* cosine;
+  float* sine;
+};
+
+// A cache line of its own: workers count work down on it.
+struct alignas(64) Counter {
+  std::atomic<int> next{0};
+};
+
+// Attention's results of spans of keys, waiting to be merged: (acc[head_dim], max, sum) per entry.
+struct Partials {
+  float* data;
+  int capacity;
+};
+
+struct Rank {
+  int rank;
+  int workers;
+  DecodedProgram program;
+  ProgramSpec spec;
+  Block weights;
+  Block activations;
+  Block cache;
+  Block scratch;
+  float* arena;
+  std::vector<Tensor> tensors;
+  std::vector<KvLayer> kv;
+  std::vector<RopeTable> rope_tables;
+  // Rows quantised by a product that the program gave none.
+  uint8_t* quantised;
+  Partials partials;
+  std::unique_ptr<Counter[]> counters;
+  std::unique_ptr<Barrier> barrier;
+};
+
+// What one thread works with.
+struct Worker {
+  Model* model;
+  Rank* rank;
+  // Place in the rank's team, and among all ranks' workers.
+  int index;
+  int global_index;
+  void* matmul_scratch;
+  float* attend_scratch;
+  // Rank 0 only: sampling.
+  float* logits;
+  float* weights;
+  uint32_t* counts;
+
+  const Step& step() const;
+  const Kernels& kernels() const;
+  const matmul::MatmulIsa& matmul() const;
+  int workers() const { return rank->workers; }
+  int rows(const Instruction& instruction) const;
+  float* at(const Operand& operand, int row) const { return rank->arena + operand.offset + row * operand.stride; }
+  const Tensor& tensor(const Instruction& instruction, int position) const {
+    return rank->tensors[static_cast<size_t>(instruction.weights[position])];
+  }
+  // Waits for the rank's other workers.
+  void meet() const { rank->barrier->wait(); }
+};
+
+struct RankMemory {
+  double weight_bytes;
+  double kv_bytes;
+  double activation_bytes;
+};
+
+struct Model {
+  ~Model();
+
+  // Null and a status when the spec is refused or memory does not suffice.
+  static std::unique_ptr<Model> load(ModelSpec spec, int32_t* step_words, Status& status);
+
+  Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size);
+  // On failure `instruction` is the tensor and `want_bytes` the rank that lacks rows.
+  Status seal();
+  Status run_step(double& device_ns);
+
+  ModelSpec spec;
+  std::vector<std::unique_ptr<Rank>> ranks;
+  std::vector<Worker> workers;
+  std::unique_ptr<Team> team;
+  std::unique_ptr<Step> step;
+  Barrier all;
+  std::vector<RankMemory> memory;
+  bool sealed = false;
+
+ private:
+  Status build(int32_t* step_words);
+  Status allocate_rank(Rank& rank);
+};
+
+inline const Step& Worker::step() const { return *model->step; }
+inline const Kernels& Worker::kernels() const { return *model->spec.kernels; }
+inline const matmul::MatmulIsa& Worker::matmul() const { return *model->spec.matmul; }
+inline int Worker::rows(const Instruction& instruction) const { return model->step->rows_of(instruction.symbol); }
+
+}  // namespace cortex

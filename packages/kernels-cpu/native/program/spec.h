@@ -1,0 +1,65 @@
+// A model as TypeScript describes it, before anything is believed.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "../generated/opcodes.h"
+#include "../matmul/matmul.h"
+#include "../simd/kernels.h"
+
+namespace cortex {
+
+struct TensorSpec {
+  matmul::Format format;
+  int rows;
+  int cols;
+  bool lookup;
+
+  // Vectors and constants are plain float32, matrices are packed.
+  bool is_vector() const { return cols == 1 && format == matmul::Format::F32; }
+};
+
+struct KvLayerSpec {
+  int kv_heads;
+  int head_dim;
+};
+
+struct ProgramSpec {
+  int rank;
+  std::vector<int32_t> words;
+  std::vector<TensorSpec> tensors;
+  int64_t arena_elements;
+  std::vector<KvLayerSpec> kv;
+  int vocab;
+};
+
+struct Limits {
+  int max_rows;
+  int max_sequences;
+  int max_sampled;
+  int max_context;
+  int pages;
+  int vocab;
+  int max_bias;
+  int max_top_logprobs;
+  bool expose_logits;
+
+  int pages_per_slot() const { return (max_context + page_tokens - 1) / page_tokens; }
+  // Most rows that an instruction of this row symbol has.
+  int max_of(int symbol) const { return symbol == 1 ? max_sampled : max_rows; }
+};
+
+struct ModelSpec {
+  std::vector<ProgramSpec> programs;
+  Limits limits;
+  StepOffsets offsets;
+  int64_t step_words;
+  KvFormat kv_format;
+  // Over all ranks; 0: what the machine allows.
+  int threads;
+  const Kernels* kernels;
+  const matmul::MatmulIsa* matmul;
+};
+
+}  // namespace cortex

@@ -1,0 +1,35 @@
+// The one thread that a device's loads, uploads, steps and frees run on, in the order they were submitted.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace cortex {
+
+class DeviceThread {
+ public:
+  DeviceThread();
+  ~DeviceThread();
+  DeviceThread(const DeviceThread&) = delete;
+  DeviceThread& operator=(const DeviceThread&) = delete;
+
+  // False once stop() was called: the job will not run.
+  bool submit(std::function<void()> job);
+
+  // Lets the job that runs end, drops the others, joins. Safe to call twice; not from the thread itself.
+  void stop();
+
+ private:
+  void loop();
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cortex

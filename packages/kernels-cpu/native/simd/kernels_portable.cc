@@ -1,0 +1,30 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "../generated/opcodes.h"
+#include "kernels.h"
+
+namespace cortex::portable_kernels {
+namespace {
+
+#include "half.h"
+
+#include "vector_portable.h"
+
+#include "exp.h"
+
+// Register tile of attention: queries by vectors of columns.
+constexpr int attend_rows = 4;
+constexpr int attend_vectors = 2;
+
+static void scale(const float* x, float factor, int n, float* y);
+
+#include "attend.h"
+
+#include "body.h"
+
+}  // namespace
+
+const Kernels* table() { return make_table("portable"); }
+
+}  // namespace cortex::portable_kernels

@@ -1,0 +1,96 @@
+import { CortexError } from '@helexa/core';
+import type { DeviceModel, MemoryReport, Program, StepLayout, StepReport } from '@helexa/graph';
+import { isFailure, type NativeBinding, type NativeFailure, type NativeModel } from './binding.js';
+import { toCortexError } from './native-error.js';
+
+/** One model on the CPU device thread. Its owner disposes it; a disposed backend disposes what is left. */
+export class CpuModel implements DeviceModel {
+  readonly layout: StepLayout;
+  readonly buffer: ArrayBuffer;
+  readonly memory: readonly MemoryReport[];
+  readonly #binding: NativeBinding;
+  readonly #native: NativeModel;
+  readonly #programs: readonly Program[];
+  readonly #onDispose: () => void;
+  #isStepping = false;
+  #disposal: Promise<void> | null = null;
+
+  constructor(options: {
+    readonly binding: NativeBinding;
+    readonly native: NativeModel;
+    readonly layout: StepLayout;
+    readonly programs: readonly Program[];
+    readonly onDispose: () => void;
+  }) {
+    this.#binding = options.binding;
+    this.#native = options.native;
+    this.#programs = options.programs;
+    this.#onDispose = options.onDispose;
+    this.layout = options.layout;
+    this.buffer = options.native.buffer;
+    // Ranks share one step buffer: rank 0 answers for it.
+    this.memory = options.native.memory.map((rank, index) => ({
+      ...rank,
+      stateBytes: 0,
+      stepBytes: index === 0 ? options.layout.size * 4 : 0,
+    }));
+  }
+
+  /** Worker threads over all ranks. */
+  get threads(): number {
+    return this.#native.threads;
+  }
+
+  async upload(rank: number, tensor: number, rowStart: number, bytes: Uint8Array): Promise<void> {
+    this.#mustLive();
+    const name = this.#programs[rank]?.tensors[tensor]?.name ?? `${tensor}`;
+    for (const [what, value] of Object.entries({ rank, tensor, rowStart })) {
+      if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) continue;
+      throw new CortexError('upload_invalid', {
+        tensor: name,
+        reason: `${what} is ${value}; a whole number is wanted`,
+      });
+    }
+    const failure = await this.#binding.upload(this.#native.handle, rank, tensor, rowStart, bytes);
+    if (failure) throw toCortexError(failure, { tensor: name });
+  }
+
+  async seal(): Promise<void> {
+    this.#mustLive();
+    const failure = await this.#binding.seal(this.#native.handle);
+    if (failure) throw toCortexError(failure, { tensor: this.#tensorOf(failure) });
+  }
+
+  async step(): Promise<StepReport> {
+    this.#mustLive();
+    if (this.#isStepping) throw new CortexError('step_invalid', { field: 'step', reason: 'is still running' });
+    this.#isStepping = true;
+    try {
+      const answer = await this.#binding.step(this.#native.handle);
+      if (isFailure(answer)) throw toCortexError(answer);
+      return { deviceNs: answer };
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    // Queued behind the step that runs, on the same thread.
+    await this.#binding.unload(this.#native.handle);
+    this.#onDispose();
+  }
+
+  /** Instruction and wantBytes of an unfilled tensor's failure carry its rank and index. */
+  #tensorOf([, tensor, rank]: NativeFailure): string {
+    return this.#programs[rank]?.tensors[tensor]?.name ?? `${tensor}`;
+  }
+
+  #mustLive(): void {
+    if (this.#disposal) throw new CortexError('disposed', { what: 'model' });
+  }
+}

@@ -1,0 +1,31 @@
+import { CortexError } from '@helexa/core';
+import type { NativeFailure } from './binding.js';
+
+/** Names of tensors, for errors that native code knows only by index. */
+export interface NativeErrorContext {
+  readonly tensor?: string;
+}
+
+/** Order of `Code` in native/runtime/status.h; 0 is success. */
+const codes = ['ok', 'program_invalid', 'step_invalid', 'upload_invalid', 'out_of_memory', 'disposed'] as const;
+
+/** The typed error that a native status stands for. */
+export function toCortexError(failure: NativeFailure, { tensor = 'model' }: NativeErrorContext = {}): CortexError {
+  const [code, instruction, wantBytes, haveBytes, message] = failure;
+  switch (codes[code]) {
+    case 'program_invalid':
+      return new CortexError('program_invalid', { instruction, reason: message });
+    case 'step_invalid': {
+      const blank = message.indexOf(' ');
+      return new CortexError('step_invalid', { field: message.slice(0, blank), reason: message.slice(blank + 1) });
+    }
+    case 'upload_invalid':
+      return new CortexError('upload_invalid', { tensor, reason: message });
+    case 'out_of_memory':
+      return new CortexError('out_of_memory', { what: message, wantBytes, haveBytes });
+    case 'disposed':
+      return new CortexError('disposed', { what: message });
+    default:
+      return new CortexError('internal_error', { reason: `native status ${code}: ${message}` });
+  }
+}
