@@ -72,7 +72,7 @@ void tile(const Span& span) {
   __m512 sums[S][T];
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
-#pragma GCC unroll 12
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
       sums[s][t] = span.first ? _mm512_setzero_ps() : _mm512_loadu_ps(span.out + s * span.out_stride + t * 16);
     }
@@ -85,7 +85,7 @@ void tile(const Span& span) {
     }
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
-#pragma GCC unroll 12
+#pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
         const __m512 x = _mm512_set1_ps(span.x[t * span.x_stride + static_cast<size_t>(k + i)]);
 #pragma GCC unroll 4
@@ -111,7 +111,7 @@ void tile(const Span& span) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s) {
       const __m512 w = W::one(span.strip + s * span.strip_stride + static_cast<size_t>(k) * W::bytes_per_k);
-#pragma GCC unroll 12
+#pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
         sums[s][t] = _mm512_fmadd_ps(w, _mm512_set1_ps(span.x[t * span.x_stride + static_cast<size_t>(k)]), sums[s][t]);
       }
@@ -119,7 +119,7 @@ void tile(const Span& span) {
   }
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
-#pragma GCC unroll 12
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) _mm512_storeu_ps(span.out + s * span.out_stride + t * 16, sums[s][t]);
   }
 }
@@ -137,14 +137,11 @@ void few(const Span& span, int32_t m) {
 template <int S>
 void many(const Span& span, int32_t m) {
   switch (m) {
+    case 4: return tile<Format::F32, S, 4>(span);
     case 5: return tile<Format::F32, S, 5>(span);
     case 6: return tile<Format::F32, S, 6>(span);
     case 7: return tile<Format::F32, S, 7>(span);
-    case 8: return tile<Format::F32, S, 8>(span);
-    case 9: return tile<Format::F32, S, 9>(span);
-    case 10: return tile<Format::F32, S, 10>(span);
-    case 11: return tile<Format::F32, S, 11>(span);
-    default: return tile<Format::F32, S, 12>(span);
+    default: return tile<Format::F32, S, tile_rows>(span);
   }
 }
 
