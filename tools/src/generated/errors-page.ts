@@ -44,18 +44,19 @@ function placeholder(name: string): unknown {
     map: (each: (item: unknown) => unknown) => [each(placeholder(name))],
     slice: () => placeholder(name),
     join: () => text,
-    0: placeholderText(text),
+    0: text,
   };
-  return new Proxy(Object(text) as object, {
-    get: (_, key) => {
-      if (key === Symbol.toPrimitive || key === 'valueOf') return () => text;
-      if (key === Symbol.iterator) return () => [placeholderText(text)][Symbol.iterator]();
-      if (typeof key === 'symbol') return undefined;
-      if (Object.hasOwn(known, key)) return known[key];
-      const method = (text as unknown as Record<string, unknown>)[key];
-      return typeof method === 'function' ? method.bind(text) : placeholder(`${name}.${key}`);
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => {
+        if (key === Symbol.toPrimitive || key === 'valueOf') return () => text;
+        if (key === Symbol.iterator) return () => [text][Symbol.iterator]();
+        if (typeof key === 'symbol') return undefined;
+        if (Object.hasOwn(known, key)) return known[key];
+        const method = (text as unknown as Record<string, unknown>)[key];
+        return typeof method === 'function' ? method.bind(text) : placeholder(`${name}.${key}`);
+      },
     },
-  });
+  );
 }
-
-const placeholderText = (text: string): string => text;
