@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, CortexError, openCheckpoint } from '@helexa/core';
+import { type Checkpoint, CortexError, openCheckpoint, type WeightFormat } from '@helexa/core';
 import type { Architecture } from '../architecture.js';
+import { nullBackend } from '../backends/null.js';
 import { referenceBackend } from '../backends/reference.js';
+import { compileFromConfig } from '../compile.js';
+import type { StepLimits } from '../step.js';
 import type { WeightRow } from '../weights.js';
 import { crossesPage, largestDifference, ScriptedModel } from './scripted-model.js';
 
@@ -45,6 +48,19 @@ const goldenBound = 2e-4;
 const mutationBound = 100 * goldenBound;
 /** Float64 throughout: two orders of the same sums differ far less; a missing addend moves logits by over 0.1. */
 const sameBound = 1e-5;
+
+const format = (): WeightFormat => 'BF16';
+
+const paperLimits: Omit<StepLimits, 'vocab'> = {
+  maxRows: 64,
+  maxSequences: 4,
+  maxSampled: 4,
+  maxContext: 1024,
+  pages: 64,
+  maxBias: 0,
+  maxTopLogprobs: 0,
+  exposeLogits: false,
+};
 
 /** What every architecture is held to, on the reference backend, with a tiny checkpoint. */
 export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOptions): void {
@@ -122,7 +138,8 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
 
   test(`${name} plans the memory that its programs and weights take`, async (t) => {
     for (const count of [1, ...ranks]) {
-      const { compiled, uploaded } = await load({ ranks: count });
+      const model = await load({ ranks: count });
+      const { compiled, uploaded } = model;
       t.deepEqual(
         compiled.plan.ranks.map((rank) => rank.weightBytes),
         uploaded,
@@ -133,8 +150,27 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
       );
       const layers = compiled.facts.state.filter((layer) => layer.kind === 'kv').length;
       t.true(compiled.programs.every((program) => program.kv.length === layers));
+      await model.dispose();
     }
   });
+
+  for (const size of architecture.sizes)
+    test(`${name} compiles ${size.name} for one rank and two, from both kinds of file`, async (t) => {
+      const config = architecture.parseConfig(size.config, size.name);
+      const { vocab, layers } = architecture.facts(config);
+      const limits = { ...paperLimits, vocab };
+      for (const kind of ['safetensors', 'gguf'] as const) {
+        const target = { architecture, config, backend: nullBackend(), limits, kind, format };
+        const whole = compileFromConfig({ ...target, ranks: 1 }).plan.ranks[0]!.weightBytes;
+        for (const count of architecture.capabilities.tensorParallel === true ? [1, 2] : [1]) {
+          const { programs, plan } = compileFromConfig({ ...target, ranks: count });
+          // Norms alone are on every rank; they are under a thousandth of a model.
+          t.true(plan.ranks.every((rank) => rank.weightBytes <= whole * (1 / count + 0.001)));
+          const sums = programs[0]!.text.split('\n').filter((line) => / all_reduce /u.test(line)).length;
+          t.deepEqual(sums, count === 1 ? 0 : 2 * layers + 1, 'sums over ranks');
+        }
+      }
+    });
 
   for (const { change, names } of refused)
     test(`${name} refuses a config with ${JSON.stringify(change)}`, async (t) => {

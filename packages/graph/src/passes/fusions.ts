@@ -57,6 +57,7 @@ const linearAdd: Fusion = {
   op: 'linear_add',
   from: 'add',
   match(node, uses) {
+    if (rootOf(node.inputs[0]!) === rootOf(node.inputs[1]!)) return null;
     const side = [1, 0].find((index) => isOwnLinear(node.inputs[index]!, node, uses));
     if (side === undefined) return null;
     const linear = node.inputs[side]!.node;
@@ -100,7 +101,6 @@ const qkNormRopeAppend: Fusion = {
       .map((reader) => partnerOf(reader, uses))
       .find((candidate) => candidate && candidate.rope !== key.rope && sameRotation(candidate, key));
     if (!query || uses.ofRoot(query.rope.outputs[0]!).some((reader) => reader.id < append.id)) return null;
-    if (v.node.id > append.id) return null;
     const norms = [query.norm, key.norm].filter((norm) => norm !== undefined);
     return {
       nodes: [...norms, query.rope, key.rope, append],
