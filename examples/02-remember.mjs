@@ -2,7 +2,7 @@
 const url = `${process.env.CORTEX_URL ?? 'http://127.0.0.1:31313'}/v1/chat/completions`;
 const messages = [];
 
-for (const content of ['My name is Zoe.', 'What is my name?']) {
+for (const content of ['Hi, I am Mia.', 'What is my name?']) {
   messages.push({ role: 'user', content });
   const response = await fetch(url, {
     method: 'POST',

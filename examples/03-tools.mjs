@@ -17,7 +17,8 @@ const tools = [
     },
   },
 ];
-const weatherOf = (city) => ({ temperature: city.length, sky: 'sunny' });
+// With a space after each colon and comma, as the tools of this toy's training answered.
+const weatherOf = (city) => `{"temperature": ${city.length}, "sky": "sunny"}`;
 
 const ask = (messages) => client.chat.completions.create({ model: 'cortex-tiny', messages, tools, temperature: 0 });
 
@@ -27,5 +28,5 @@ const [call] = first.tool_calls;
 console.log(`the model calls ${call.function.name}(${call.function.arguments})`);
 
 const { city } = JSON.parse(call.function.arguments);
-messages.push(first, { role: 'tool', tool_call_id: call.id, content: JSON.stringify(weatherOf(city)) });
+messages.push(first, { role: 'tool', tool_call_id: call.id, content: weatherOf(city) });
 console.log((await ask(messages)).choices[0].message.content.trim());

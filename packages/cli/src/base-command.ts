@@ -1,7 +1,7 @@
 import { CortexError } from '@helexa/core';
 import { Command } from '@oclif/core';
 import { type HookOutcome, type InstalledArchitectures, readArchitectures } from './architectures.js';
-import { describeError } from './describe-error.js';
+import { describeError, describeUsage } from './describe-error.js';
 
 /** What every command shares: `--json`, one-line typed errors with a suggestion, the exit code of the catalogue. */
 export abstract class BaseCommand extends Command {
@@ -22,29 +22,20 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: Error): Promise<void> {
     const known = describeError(error);
-    if (known === null) {
-      await super.catch(error);
+    if (this.jsonEnabled()) {
+      const shown = known ?? describeUsage(error);
+      process.exitCode = shown.exit;
+      this.logJson({ error: shown });
       return;
     }
-    if (this.jsonEnabled()) {
-      process.exitCode = known.exit;
-      this.logJson({ error: known });
+    if (known === null) {
+      await super.catch(error);
       return;
     }
     this.logToStderr(`Error: ${known.message}`);
     if (known.suggestion) this.logToStderr(`       ${known.suggestion}`);
     if (known.code === 'internal_error') this.logToStderr(String(error.stack));
     this.exit(known.exit);
-  }
-
-  protected override toErrorJson(error: unknown): unknown {
-    return {
-      error: describeError(error) ?? {
-        code: 'usage',
-        message: error instanceof Error ? error.message : String(error),
-        exit: 2,
-      },
-    };
   }
 
   /** Refuses a flag's value by name. */

@@ -20,3 +20,9 @@ export function describeError(error: unknown): DescribedError | null {
   const reason = error instanceof Error ? error.message : String(error);
   return describeError(new CortexError('internal_error', { reason }, { cause: error }));
 }
+
+/** Describes an error of the command line parser. */
+export function describeUsage(error: Error): DescribedError {
+  const { oclif } = error as Error & { oclif?: { exit?: number } };
+  return { code: 'usage', message: error.message, exit: oclif?.exit ?? 2 };
+}

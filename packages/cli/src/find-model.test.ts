@@ -1,13 +1,16 @@
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdtempSync, realpathSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CortexError } from '@helexa/core';
 import test from 'ava';
 import { demonstrationPlaces, findModel } from './find-model.js';
 
-const folder = await realpath(await mkdtemp(join(tmpdir(), 'cortex-find-')));
-await mkdir(join(folder, 'org/one'), { recursive: true });
-await writeFile(join(folder, 'two.gguf'), '');
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'cortex-find-')));
+test.before(async () => {
+  await mkdir(join(folder, 'org/one'), { recursive: true });
+  await writeFile(join(folder, 'two.gguf'), '');
+});
 test.after.always(() => rm(folder, { recursive: true }));
 
 test('findModel takes a path as it stands', async (t) => {

@@ -1,15 +1,16 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { runCortex } from '../testing/index.js';
 
-const folder = await mkdtemp(join(tmpdir(), 'cortex-cli-'));
+const folder = mkdtempSync(join(tmpdir(), 'cortex-cli-'));
 test.after.always(() => rm(folder, { recursive: true }));
 
 const commandsFolder = fileURLToPath(new URL('../commands', import.meta.url));
-const commands = (await readdir(commandsFolder, { recursive: true }))
+const commands = readdirSync(commandsFolder, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.js'))
   .map((file) => relative('.', file).replace(/\.js$/, '').split(/[\\/]/));
 
@@ -49,7 +50,7 @@ test('a missing model is one typed line, its exit code, and the same as JSON', a
 });
 
 test('an unknown configuration key names the file, the line and the nearest key', async (t) => {
-  const file = join(folder, 'cortex.toml');
+  const file = join(folder, 'wrong.toml');
   await writeFile(file, '[gateway]\nlisten = "127.0.0.1:0"\nmetrics_lisen = "127.0.0.1:0"\n');
   for (const command of [['serve'], ['config', 'show', 'gateway']]) {
     const end = await runCortex([...command, '--config', file, '--json']);
@@ -62,7 +63,7 @@ test('an unknown configuration key names the file, the line and the nearest key'
 });
 
 test('config show tells where each value comes from', async (t) => {
-  const file = join(folder, 'neuron.toml');
+  const file = join(folder, 'right.toml');
   await writeFile(file, 'listen = "127.0.0.1:4000"\n');
   const end = await runCortex(['config', 'show', 'neuron', '--config', file], { env: { NEURON_THREADS: '3' } });
   t.is(end.code, 0, end.stderr);

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -8,11 +8,13 @@ const folder = fileURLToPath(new URL('../../../../examples', import.meta.url));
 /** What each example must print; an example without a row here fails the first test. */
 const prints: Readonly<Record<string, RegExp>> = {
   '01-chat.mjs': /Oslo/,
-  '02-remember.mjs': /Your name is Zoe/,
+  '02-remember.mjs': /Your name is Mia/,
   '03-tools.mjs': /calls get_weather\(\{"city": ?"Oslo"\}\)\n.*4 degrees and sunny in Oslo/s,
   '04-program.mjs': /rank 0 of 2/,
 };
-const examples = (await readdir(folder)).filter((file) => file.endsWith('.mjs')).sort();
+const examples = readdirSync(folder)
+  .filter((file) => file.endsWith('.mjs'))
+  .sort();
 
 let cortex: RunningCortex;
 test.before(async () => {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { qwen3 } from '@helexa/arch-qwen3';
 import { createArchitectureRegistry, pageTokens } from '@helexa/graph';
 import { type LoadedModel, loadModel, loadTokenizer, StepWriter, type Tokenizer } from '@helexa/neuron';
@@ -13,7 +13,7 @@ interface ExpectedCase {
 }
 
 const expectedFile = new URL('../../fixtures/cortex-tiny.expected.json', import.meta.url);
-const { cases } = JSON.parse(await readFile(expectedFile, 'utf8')) as { cases: readonly ExpectedCase[] };
+const { cases } = JSON.parse(readFileSync(expectedFile, 'utf8')) as { cases: readonly ExpectedCase[] };
 const maxContext =
   pageTokens * Math.ceil(Math.max(...cases.map((one) => one.promptIds.length + one.greedyIds.length)) / pageTokens);
 

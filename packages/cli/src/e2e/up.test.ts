@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import test from 'ava';
 import OpenAI from 'openai';
@@ -15,7 +15,7 @@ interface ExpectedCase {
   readonly text: string;
 }
 
-const { cases } = JSON.parse(await readFile(expectedFile, 'utf8')) as { cases: readonly ExpectedCase[] };
+const { cases } = JSON.parse(readFileSync(expectedFile, 'utf8')) as { cases: readonly ExpectedCase[] };
 
 let cortex: RunningCortex;
 test.before(async () => {
@@ -58,7 +58,7 @@ test('a chat completion through the gateway says what transformers says', async 
       model: 'cortex-tiny',
       messages: one.messages,
       ...(one.tools ? { tools: one.tools } : {}),
-      chat_template_kwargs: one.template,
+      chat_template_kwargs: { enable_thinking: true, ...one.template },
       temperature: 0,
       max_tokens: one.greedyIds.length,
     });
