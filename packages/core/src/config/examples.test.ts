@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { parse } from 'smol-toml';
+import type { z } from 'zod';
+import { gatewayConfigSchema } from './gateway-config.js';
+import { neuronConfigSchema } from './neuron-config.js';
+import { keysAt, schemaAt } from './schema-keys.js';
+
+const examples = join(import.meta.dirname, '..', '..', '..', '..', 'examples');
+
+/** Every key of a schema, with its path; items of an array count as the first one. */
+const allKeys = (schema: z.ZodType, path: readonly (string | number)[] = []): string[] => {
+  const keys = keysAt(schema, path);
+  const inner =
+    keys.length > 0 ? keys.map((key) => [...path, key]) : schemaAt(schema, [...path, 0]) ? [[...path, 0]] : [];
+  const here = path.length > 0 && typeof path.at(-1) === 'string' ? [path.join('.')] : [];
+  return [...here, ...inner.flatMap((each) => allKeys(schema, each))];
+};
+
+const has = (document: unknown, path: string): boolean => {
+  let here = document;
+  for (const step of path.split('.')) {
+    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, step)) return false;
+    here = (here as Record<string, unknown>)[step];
+  }
+  return true;
+};
+
+for (const [name, schema] of [
+  ['cortex.toml', gatewayConfigSchema],
+  ['neuron.toml', neuronConfigSchema],
+] as const) {
+  test(`examples/${name} loads, and its values are the defaults`, async (t) => {
+    const document = parse(await readFile(join(examples, name), 'utf8'));
+    const { neurons: _, ...values } = schema.parse(document) as Record<string, unknown>;
+    const { neurons: __, ...defaults } = schema.parse({}) as Record<string, unknown>;
+    t.deepEqual(values, defaults);
+  });
+
+  test(`examples/${name} documents every key of the schema, each with a value that is accepted`, async (t) => {
+    const text = await readFile(join(examples, name), 'utf8');
+    const document = parse(text.replace(/^# (?=\[\[|[a-z_]+ = )/gm, ''));
+    t.notThrows(() => schema.parse(document));
+    t.deepEqual(
+      allKeys(schema).filter((key) => !has(document, key)),
+      [],
+    );
+  });
+}
