@@ -199,8 +199,13 @@ export const startFakeNeuron = async (options: FakeNeuronOptions = {}): Promise<
       return sendJson(response, 200, { object: 'list', data });
     }
     if (path === '/health') {
-      const live = models.map(({ id }) => ({ id, in_flight: 0, queue_depth: 0 }));
-      return sendJson(response, 200, { uptime_secs: 1, devices: [], activation: { state: 'ready' }, models: live });
+      const live = models.map(({ id }) => ({ id, in_flight: 1, queue_depth: 0, max_in_flight: 0 }));
+      return sendJson(response, 200, {
+        uptime_secs: 1,
+        devices: [{ index: 0, vram_free_mb: 7 }],
+        activation: { state: 'ready' },
+        models: live,
+      });
     }
     if (path === '/version') return sendJson(response, 200, { package_version: '0.0.0' });
     if (path === '/discovery')

@@ -16,15 +16,37 @@ export const neuronModel = z.object({
   reasoning: z.boolean().optional(),
   devices: z.array(z.union([z.int(), z.string()])).optional(),
   vram_used_mb: z.number().nullish(),
+  /** Why a model with status `failed` could not be loaded. */
+  error: z.looseObject({ code: z.string() }).optional(),
   servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }).optional(),
 });
 export const neuronModels = z.array(neuronModel);
 
+/** Load of one model. Zero in a ceiling means unknown, never none. */
+export const neuronModelLoad = z.looseObject({
+  id: z.string(),
+  in_flight: z.number().optional(),
+  queue_depth: z.number().optional(),
+  max_in_flight: z.number().optional(),
+  max_queue_depth: z.number().optional(),
+  kv_budget_mb: z.number().optional(),
+  kv_available_mb: z.number().optional(),
+});
+
 /** `GET /health`. */
 export const neuronHealth = z.object({
   uptime_secs: z.number(),
-  devices: z.array(z.looseObject({})).optional(),
-  models: z.array(z.looseObject({ id: z.string() })).optional(),
+  devices: z
+    .array(
+      z.looseObject({
+        index: z.int(),
+        backend: z.string().optional(),
+        vram_used_mb: z.number().optional(),
+        vram_free_mb: z.number().optional(),
+      }),
+    )
+    .optional(),
+  models: z.array(neuronModelLoad).optional(),
   activation: z.looseObject({ state: z.string() }).optional(),
 });
 

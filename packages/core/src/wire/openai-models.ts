@@ -2,7 +2,16 @@
 import { z } from 'zod';
 
 /** Where a model is in its life on one node. */
-export const modelStatus = z.enum(['loaded', 'loading', 'recovering', 'reloading', 'unloaded', 'poisoned', 'failed']);
+export const modelStatus = z.enum([
+  'loaded',
+  'loading',
+  'recovering',
+  'reloading',
+  'unloading',
+  'unloaded',
+  'poisoned',
+  'failed',
+]);
 
 export const modelLimit = z.object({ context: z.int(), input: z.int().optional(), output: z.int().optional() });
 

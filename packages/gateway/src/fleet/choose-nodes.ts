@@ -2,8 +2,8 @@ import { CortexError } from '@helexa/core';
 import { type Fleet, modelOn, type NodeState } from './fleet.js';
 
 const secondsUntilReady = 2;
-/** A model in one of these will be there without anybody's doing. */
-const comingStatuses: ReadonlySet<string> = new Set(['loading', 'recovering', 'reloading']);
+/** A model in one of these will soon be in another, without anybody's doing. */
+const passingStatuses: ReadonlySet<string> = new Set(['loading', 'recovering', 'reloading', 'unloading']);
 
 const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -12,12 +12,16 @@ const refusal = (fleet: Fleet, model: string): CortexError => {
   const holders = fleet.filter((node) => modelOn(node, model));
   const names = (nodes: Fleet): string[] => nodes.map(({ name }) => name);
   const present = holders.filter(({ healthy }) => healthy);
-  const statuses = present.map((node) => modelOn(node, model)?.status ?? 'unloaded');
-  const coming = statuses.find((status) => comingStatuses.has(status));
-  if (coming)
-    return new CortexError('model_not_ready', { model, status: coming, retryAfterSeconds: secondsUntilReady });
-  const broken = statuses.find((status) => status !== 'unloaded');
-  if (broken) return new CortexError('model_failed', { model, reason: `its status is '${broken}'` });
+  const entries = present.flatMap((node) => modelOn(node, model) ?? []);
+  const passing = entries.find(({ status }) => passingStatuses.has(status));
+  if (passing) {
+    return new CortexError('model_not_ready', { model, status: passing.status, retryAfterSeconds: secondsUntilReady });
+  }
+  const broken = entries.find(({ status }) => status !== 'unloaded');
+  if (broken) {
+    const code = broken.error ? ` (${broken.error.code})` : '';
+    return new CortexError('model_failed', { model, reason: `its status is '${broken.status}'${code}` });
+  }
   if (present.length > 0) return new CortexError('model_not_loaded', { model, nodes: names(present) });
   if (holders.length > 0) return new CortexError('model_unreachable', { model, nodes: names(holders) });
   if (!fleet.some(({ healthy }) => healthy)) return new CortexError('no_healthy_node', { nodes: fleet.length });

@@ -4,6 +4,21 @@ import { type Fleet, modelOn } from '../fleet/fleet.js';
 const durationBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
 const firstByteBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 
+/** What neurons say about the load of their models, under the name of each number in their answer. */
+const modelGauges = [
+  ['cortex_model_in_flight', 'in_flight', 'Sequences that a model is generating.'],
+  ['cortex_model_queue_depth', 'queue_depth', 'Requests that wait for a model.'],
+  ['cortex_model_max_in_flight', 'max_in_flight', 'Most sequences that a model generates at once.'],
+  ['cortex_model_max_queue_depth', 'max_queue_depth', 'Most requests that may wait for a model.'],
+  ['cortex_model_kv_budget_mb', 'kv_budget_mb', 'Size of the key-value cache of a model.'],
+  ['cortex_model_kv_available_mb', 'kv_available_mb', 'Room left in the key-value cache of a model.'],
+] as const;
+
+const deviceGauges = [
+  ['cortex_device_vram_used_mb', 'vram_used_mb', 'Memory of a device that is in use.'],
+  ['cortex_device_vram_free_mb', 'vram_free_mb', 'Memory of a device that is free.'],
+] as const;
+
 /** What the gateway counts. Labels are only names that the configuration or a neuron gave, never a client's text. */
 export class Metrics {
   readonly registry = new Registry();
@@ -90,5 +105,45 @@ export class Metrics {
         }
       },
     });
+    for (const [name, field, help] of modelGauges) {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['node', 'model'],
+        registers,
+        collect() {
+          this.reset();
+          for (const node of fleet()) {
+            if (!node.healthy) continue;
+            for (const load of node.health?.models ?? []) {
+              const value = load[field];
+              // A ceiling of zero means unknown.
+              if (value !== undefined && !(field.startsWith('max_') && value === 0)) {
+                this.set({ node: node.name, model: load.id }, value);
+              }
+            }
+          }
+        },
+      });
+    }
+    for (const [name, field, help] of deviceGauges) {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['node', 'backend', 'device'],
+        registers,
+        collect() {
+          this.reset();
+          for (const node of fleet()) {
+            if (!node.healthy) continue;
+            for (const device of node.health?.devices ?? []) {
+              const value = device[field];
+              const labels = { node: node.name, backend: device.backend ?? '', device: String(device.index) };
+              if (value !== undefined) this.set(labels, value);
+            }
+          }
+        },
+      });
+    }
   }
 }
