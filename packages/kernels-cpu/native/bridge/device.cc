@@ -72,11 +72,11 @@ void Device::on_environment_exit(void* pointer) {
 
 Napi::Value failure_value(Napi::Env env, const Status& status) {
   const Napi::Array array = Napi::Array::New(env, 5);
-  array[0u] = Napi::Number::New(env, static_cast<int>(status.code));
-  array[1u] = Napi::Number::New(env, status.instruction);
-  array[2u] = Napi::Number::New(env, status.want_bytes);
-  array[3u] = Napi::Number::New(env, status.have_bytes);
-  array[4u] = Napi::String::New(env, status.message);
+  array.Set(0u, Napi::Number::New(env, static_cast<int>(status.code)));
+  array.Set(1u, Napi::Number::New(env, status.instruction));
+  array.Set(2u, Napi::Number::New(env, status.want_bytes));
+  array.Set(3u, Napi::Number::New(env, status.have_bytes));
+  array.Set(4u, Napi::String::New(env, status.message));
   return array;
 }
 
