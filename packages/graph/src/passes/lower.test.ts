@@ -1,10 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { nullBackend } from '../backends/null.js';
+import { GraphWriter } from '../graph-writer.js';
+import type { Shape } from '../op.js';
 import { type OpName, opcodes } from '../opcodes.js';
+import { ops } from '../ops/index.js';
 import { instructionWords, type Program, word } from '../program.js';
 import { opOfCode } from '../program-text.js';
 import { compileTiny, tinyLimits } from '../testing/tiny-model.js';
+import type { Attributes, Value, Weight } from '../value.js';
+import { lower } from './lower.js';
+import { planMemory } from './plan-memory.js';
 
 const instructionsOf = ({ words }: Program): Int32Array[] =>
   Array.from({ length: words.length / instructionWords }, (_, index) =>
@@ -96,4 +102,49 @@ test('lower gives the same text for the same model', (t) => {
     compileTiny().programs[0]!.text.split('\n')[3],
     '2 * linear rows 128x64 y=layers.0.qkv@0/128 <- x=layers.0.attnNorm@1536/64 | matrix=layers.0.qkv.q,layers.0.qkv.k,layers.0.qkv.v',
   );
+});
+
+test('lower puts a barrier between the append of keys and the attention that reads them, whatever the arena', (t) => {
+  const writer = new GraphWriter();
+  const table: Weight = { slot: 'embed', segments: [{ name: 'embed', rows: 4, tensor: 0 }], cols: 16, cut: null };
+  const add = (op: string, name: string, inputs: readonly Value[], attributes: Attributes, shapes: readonly Shape[]) =>
+    writer.node({ op, name, inputs, weights: op === 'embed' ? { table } : {}, attributes }, shapes).outputs[0]!;
+  const shape: Shape = { rows: 'rows', segments: [16] };
+  const x = add('embed', 'x', [], { vocabStart: 0 }, [shape]);
+  const attend = (layer: number, q: Value) =>
+    add('attend', `attend${layer}`, [q], { layer, headDim: 16, scale: 1, window: 0 }, [shape]);
+  const append = (layer: number) => add('kv_append', `append${layer}`, [x, x], { layer, headDim: 16 }, []);
+  append(0);
+  append(1);
+  attend(0, x);
+  attend(1, x);
+  append(0);
+  const graph = writer.graph();
+  const { regions } = planMemory(graph, tinyLimits);
+  // No two values share memory: only the cache can ask for a barrier.
+  const apart = new Map([...regions].map(([value, region], index) => [value, { ...region, offset: index * 4096 }]));
+  const options = { rank: 0, ranks: 1, definitions: ops, tensors: [], vocab: 4 };
+  const { words } = lower(graph, { regions: apart, arenaElements: 4096 * apart.size }, options);
+  const barriers = graph.nodes.map((_, index) => words[index * instructionWords + word.barrier]);
+  t.deepEqual(barriers, [0, 1, 0, 1, 0, 1]);
+});
+
+test('lower puts a barrier between two writes of the same memory, read or not', (t) => {
+  const writer = new GraphWriter();
+  const table: Weight = { slot: 'embed', segments: [{ name: 'embed', rows: 4, tensor: 0 }], cols: 16, cut: null };
+  for (const name of ['a', 'b']) {
+    const node = { op: 'embed', name, inputs: [], weights: { table }, attributes: { vocabStart: 0 } };
+    writer.node(node, [{ rows: 'rows', segments: [16] }]);
+  }
+  const graph = writer.graph();
+  const barrierOf = (offset: number): number => {
+    const { regions } = planMemory(graph, tinyLimits);
+    const placed = new Map(
+      [...regions].map(([value, region]) => [value, { ...region, offset: value.name === 'b' ? offset : 0 }]),
+    );
+    const options = { rank: 0, ranks: 1, definitions: ops, tensors: [], vocab: 4 };
+    return lower(graph, { regions: placed, arenaElements: 4096 }, options).words[instructionWords + word.barrier]!;
+  };
+  const size = 16 * tinyLimits.maxRows;
+  t.deepEqual([barrierOf(0), barrierOf(size - 16), barrierOf(size)], [1, 1, 0]);
 });
