@@ -57,8 +57,9 @@ export class JsonReader {
     return this.array(key).map((item, index) => new JsonReader(item, this.file, `${this.#path}.${key}[${index}]`));
   }
 
-  entries(): [string, unknown][] {
-    return Object.entries(this.#record);
+  /** Visits every field; a vocabulary has too many of them to make a pair of each. */
+  forEach(visit: (key: string, value: unknown) => void): void {
+    for (const key of Object.keys(this.#record)) visit(key, this.#record[key]);
   }
 
   /** An error about a value of this part that is well-formed but not known here. */

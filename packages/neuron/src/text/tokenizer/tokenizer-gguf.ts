@@ -90,8 +90,7 @@ function byteLevelTokenizer(reader: MetadataReader): Tokenizer {
   list.forEach((merge, rank) => {
     const [left, right] = splitMerge(merge);
     if (left === undefined || right === undefined) throw reader.invalid(`merge ${rank} is not a pair of tokens`);
-    const where = `merge ${rank}`;
-    merges.add(vocabulary.need(left, where), vocabulary.need(right, where), rank, vocabulary.need(left + right, where));
+    vocabulary.addMerge(merges, left, right, rank);
   });
   const splitters: Splitter[] = dialect.patterns.flatMap(
     (pattern) => splitBy(compilePattern(pattern, reader.file), 'Isolated', false).splitters,

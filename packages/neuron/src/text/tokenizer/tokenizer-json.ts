@@ -56,7 +56,9 @@ export function tokenizerFromJson(json: unknown, names: SpecialNames, file: stri
 
 function readVocabulary(model: JsonReader): Vocabulary {
   const vocabulary = new Vocabulary(model.file);
-  for (const [token, id] of model.object('vocab').entries()) vocabulary.add(token, id);
+  model.object('vocab').forEach((token, id) => {
+    vocabulary.add(token, id);
+  });
   return vocabulary;
 }
 
@@ -68,9 +70,7 @@ function readMerges(model: JsonReader, vocabulary: Vocabulary): MergeTable {
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string') {
       throw model.invalid(`has a merge at ${rank} that is not a pair of tokens`);
     }
-    const where = `merge ${rank}`;
-    const [left, right] = pair as [string, string];
-    merges.add(vocabulary.need(left, where), vocabulary.need(right, where), rank, vocabulary.need(left + right, where));
+    vocabulary.addMerge(merges, pair[0], pair[1], rank);
   });
   return merges;
 }

@@ -1,4 +1,5 @@
 import { CortexError } from '@helexa/core';
+import type { MergeTable } from './merge-table.js';
 
 /** Far above any published vocabulary: an id beyond it is a broken or hostile file, not a token. */
 const maxTokenId = 4_194_303;
@@ -36,12 +37,15 @@ export class Vocabulary {
     return this.#tokens[id];
   }
 
-  /** Id of a token that another part of the file names. */
-  need(token: string, where: string): number {
-    const id = this.#ids.get(token);
-    if (id === undefined)
-      throw this.#invalid(`${where} names the token '${token.slice(0, 40)}', which the vocabulary lacks`);
-    return id;
+  /** Adds the merge of two tokens, in order of priority; both and their joint token must be in the vocabulary. */
+  addMerge(merges: MergeTable, left: string, right: string, rank: number): void {
+    const [leftId, rightId, result] = [this.#ids.get(left), this.#ids.get(right), this.#ids.get(left + right)];
+    if (leftId !== undefined && rightId !== undefined && result !== undefined) {
+      merges.add(leftId, rightId, rank, result);
+      return;
+    }
+    const missing = leftId === undefined ? left : rightId === undefined ? right : left + right;
+    throw this.#invalid(`merge ${rank} names the token '${missing.slice(0, 40)}', which the vocabulary lacks`);
   }
 
   #invalid(reason: string): CortexError {
