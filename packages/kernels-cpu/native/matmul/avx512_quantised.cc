@@ -325,17 +325,19 @@ void tile(Strips<Source, S> strips, const Span& span, float* out, size_t out_str
   }
 }
 
-template <class Source>
-void direct(const Strips<Source, 1>& source, const Span& span, int32_t m, float* out) {
+template <class Source, int S>
+void direct(const Strips<Source, S>& strips, const Span& span, int32_t m, float* out) {
+  const size_t out_stride = static_cast<size_t>(m) * strip_rows;
   switch (m) {
-    case 1: return tile<Source, 1, 1>(source, span, out, 0);
-    case 2: return tile<Source, 1, 2>(source, span, out, 0);
-    case 3: return tile<Source, 1, 3>(source, span, out, 0);
-    case 4: return tile<Source, 1, 4>(source, span, out, 0);
-    case 5: return tile<Source, 1, 5>(source, span, out, 0);
-    case 6: return tile<Source, 1, 6>(source, span, out, 0);
-    case 7: return tile<Source, 1, 7>(source, span, out, 0);
-    default: return tile<Source, 1, 8>(source, span, out, 0);
+    case 1: return tile<Source, S, 1>(strips, span, out, out_stride);
+    case 2: return tile<Source, S, 2>(strips, span, out, out_stride);
+    case 3: return tile<Source, S, 3>(strips, span, out, out_stride);
+    case 4: return tile<Source, S, 4>(strips, span, out, out_stride);
+    case 5: return tile<Source, S, 5>(strips, span, out, out_stride);
+    case 6: return tile<Source, S, 6>(strips, span, out, out_stride);
+    // Two strips would no longer fit in registers.
+    case 7: return tile<Source, 1, 7>({{strips.at[0]}}, span, out, out_stride);
+    default: return tile<Source, 1, 8>({{strips.at[0]}}, span, out, out_stride);
   }
 }
 
@@ -402,12 +404,13 @@ void product(const uint8_t* strip, size_t strip_bytes, int32_t strips, const Row
              uint8_t* work) {
   const Span span{rows.quantised, rows.quantised_stride, 0, rows.cols / block_k};
   if (m > most_direct_rows) expanded<Source>(strip, strip_bytes, strips, span, m, out, work);
-  else direct<Source>({{Source{strip}}}, span, m, out);
+  else if (strips == 2) direct<Source, 2>({{Source{strip}, Source{strip + strip_bytes}}}, span, m, out);
+  else direct<Source, 1>({{Source{strip}}}, span, m, out);
 }
 
 }  // namespace
 
-int32_t quantised_strips_at_once(int32_t m) { return m <= most_direct_rows ? 1 : 2; }
+int32_t quantised_strips_at_once(int32_t m) { return m == 7 || m == 8 ? 1 : 2; }
 
 void quantised_product(Format format, const uint8_t* strip, size_t strip_bytes, int32_t strips, const Rows& rows,
                        int32_t m, float* out, uint8_t* work) {

@@ -25,7 +25,7 @@ constexpr int32_t most_strips_at_once = 4;
 // Room for the expanded weights of one strip (engines take k in pieces that fit).
 constexpr size_t work_bytes = size_t{96} << 10;
 // Rows of x that stay in the second-level cache while the strips pass by.
-constexpr size_t resident_bytes = size_t{1} << 20;
+constexpr size_t resident_bytes = size_t{512} << 10;
 constexpr int32_t fewest_resident_rows = 24;
 constexpr int32_t most_resident_rows = 252;
 
