@@ -499,6 +499,13 @@ export const catalogue = {
     type: 'api_error',
     message: (d) => `Cannot continue generation: the device of model '${d.model}' failed: ${d.reason}`,
   }),
+  device_stalled: row<{ model: string; timeoutMs: number }>({
+    status: 500,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot continue generation: a step of model '${d.model}' did not end within ${d.timeoutMs} ms`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
   request_cancelled: row<{ reason: string }>({
     status: 499,
     exit: 75,

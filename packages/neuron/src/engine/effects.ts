@@ -7,6 +7,7 @@ import type { EngineEffects } from './engine.js';
 export function systemEffects(clock: Clock, hooks: Pick<EngineEffects, 'onStep' | 'onFailed'>): EngineEffects {
   return {
     nowMs: () => clock.now(),
+    after: (delayMs, run) => clock.after(delayMs, run),
     randomSeed: () => randomBytes(8).readBigUInt64LE(),
     yieldTurn: () => nextTurn(),
     ...hooks,

@@ -32,6 +32,7 @@ function engineOn(model: LoadedModel, reuse: ReuseScope): Engine {
     reuse,
     maxWaiting: 100,
     maxBufferedEvents: 4,
+    stepTimeoutMs: 60_000,
     effects: fakeEffects(),
   });
 }

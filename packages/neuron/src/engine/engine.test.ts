@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { FakeClock, settle } from '@helexa/core/testing';
 import test from 'ava';
 import fc from 'fast-check';
 import { fakeDevice, fakeLimits, fakeToken } from '../testing/fake-device.js';
@@ -158,6 +159,21 @@ test('Engine rejects what it runs when the device fails, and everything after it
   await t.throwsAsync(collect(engine.generate(requestOf([1, 2], { maxTokens: 50 }))), { code: 'device_failed' });
   t.throws(() => engine.generate(requestOf([1])), { code: 'device_failed' });
   t.deepEqual(failures, ['device_failed']);
+  t.is(engine.load.pages.used, 0);
+  await engine.close();
+});
+
+test('Engine gives up a device whose step does not end, and can still be closed', async (t) => {
+  const clock = new FakeClock();
+  const device = fakeDevice(fakeLimits, { onStep: () => new Promise<void>(() => {}) });
+  const effects = fakeEffects({ after: (delayMs, run) => clock.after(delayMs, run) });
+  const engine = fakeEngine({ device, effects, stepTimeoutMs: 5000 });
+  const answer = collect(engine.generate(requestOf([1])));
+  const failed = t.throwsAsync(answer, { code: 'device_stalled' });
+  await settle();
+  await clock.advance(5000);
+  await failed;
+  t.is(engine.state.kind, 'failed');
   t.is(engine.load.pages.used, 0);
   await engine.close();
 });

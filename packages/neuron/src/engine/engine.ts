@@ -17,12 +17,16 @@ export interface EngineOptions {
   readonly maxWaiting: number;
   /** Events of one request that its reader may be behind before its sequences pause. */
   readonly maxBufferedEvents: number;
+  /** Longest time that one step may take before the device counts as wedged. */
+  readonly stepTimeoutMs: number;
   readonly effects: EngineEffects;
 }
 
 /** Time, randomness and the turn of the event loop, as arguments. */
 export interface EngineEffects {
   nowMs(): number;
+  /** Calls `run` once after a delay, unless the returned function cancels it. */
+  after(delayMs: number, run: () => void): () => void;
   randomSeed(): bigint;
   /** Lets the rest of the process run between two steps. */
   yieldTurn(): Promise<void>;
@@ -253,10 +257,12 @@ export class Engine {
     this.#steps += 1;
     let deviceNs: number;
     try {
-      deviceNs = (await this.#options.device.step()).deviceNs;
+      deviceNs = await this.#runDevice();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#fail(new CortexError('device_failed', { model: this.#options.modelId, reason }, { cause: error }));
+      const isStalled = CortexError.isInstance(error) && error.code === 'device_stalled';
+      const failed = new CortexError('device_failed', { model: this.#options.modelId, reason }, { cause: error });
+      this.#fail(isStalled ? error : failed);
       return;
     }
     let samples = 0;
@@ -268,6 +274,20 @@ export class Engine {
     }
     const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
     this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
+  }
+
+  /** One step of the device, given up when it takes longer than any step may. */
+  async #runDevice(): Promise<number> {
+    const { device, effects, modelId: model, stepTimeoutMs: timeoutMs } = this.#options;
+    let cancel = () => {};
+    const stalled = new Promise<never>((_, reject) => {
+      cancel = effects.after(timeoutMs, () => reject(new CortexError('device_stalled', { model, timeoutMs })));
+    });
+    try {
+      return (await Promise.race([device.step(), stalled])).deviceNs;
+    } finally {
+      cancel();
+    }
   }
 
   /** Takes the token that the step chose for a sequence. */

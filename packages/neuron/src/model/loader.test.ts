@@ -30,6 +30,7 @@ test('loadModel and the engine continue as the independent implementation did', 
     reuse: 'shared',
     maxWaiting: 10,
     maxBufferedEvents: 64,
+    stepTimeoutMs: 60_000,
     effects: fakeEffects(),
   });
   const answers = expected.cases.map(async ({ name, ids, greedy }) => {
@@ -76,6 +77,7 @@ test('loadModel reads for each rank only its own bytes, and both ranks together 
     reuse: 'shared',
     maxWaiting: 10,
     maxBufferedEvents: 64,
+    stepTimeoutMs: 60_000,
     effects: fakeEffects(),
   });
   const { ids, greedy } = expected.cases[2]!;

@@ -42,6 +42,9 @@ export interface OpenHooks {
   readonly signal: AbortSignal;
 }
 
+/** Longest time that freeing one model may take at the end. */
+const unloadMs = 20_000;
+
 /**
  * The models of this neuron: one writer of every model's state. Loads of one id are joined, loads of different ids run side
  * by side. A model that is absent has no row.
@@ -145,11 +148,20 @@ export class ModelTable {
     cancel();
   }
 
+  /** Unloads within a bound: a wedged device must not hold up the end of the process. */
   async #end(id: string): Promise<void> {
+    const { clock, log } = this.#options;
+    let cancel = () => {};
+    const late = new Promise<'late'>((resolve) => {
+      cancel = clock.after(unloadMs, () => resolve('late'));
+    });
     try {
-      await this.unload(id);
+      if ((await Promise.race([this.unload(id), late])) === 'late')
+        log.error({ model: id }, 'model was given up at its deadline');
     } catch (error) {
-      this.#options.log.error({ model: id, err: error }, 'model did not close');
+      log.error({ model: id, err: error }, 'model did not close');
+    } finally {
+      cancel();
     }
   }
 

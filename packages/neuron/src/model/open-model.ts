@@ -24,6 +24,8 @@ export interface OpenModelOptions extends OpenHooks {
 const waitingPerSlot = 32;
 /** Events of one request that its reader may be behind. */
 const maxBufferedEvents = 256;
+/** Beyond any honest step, also of the reference backend. */
+const stepTimeoutMs = 600_000;
 
 /** Loads a model with its text and starts its engine. */
 export async function openModel(options: OpenModelOptions): Promise<ServedModel> {
@@ -54,6 +56,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
       reuse: reuseOf(loaded, config.engine.prefix_cache),
       maxWaiting,
       maxBufferedEvents,
+      stepTimeoutMs,
       effects: systemEffects(clock, { onStep: options.onStep, onFailed: options.onFailed }),
     });
     return new OpenedModel(spec.id, engine, loaded, text, options.newCallId);

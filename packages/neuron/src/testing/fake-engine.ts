@@ -33,6 +33,7 @@ export function fakeEffects(overrides: Partial<EngineEffects> = {}): EngineEffec
   let nowMs = 0;
   return {
     nowMs: () => nowMs++,
+    after: () => () => {},
     randomSeed: () => 7n,
     yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
     onStep: () => {},
@@ -48,6 +49,7 @@ export function fakeEngine(overrides: Partial<EngineOptions> = {}): Engine {
     reuse: 'shared',
     maxWaiting: 1000,
     maxBufferedEvents: 64,
+    stepTimeoutMs: 1000,
     effects: fakeEffects(),
     ...overrides,
   });
