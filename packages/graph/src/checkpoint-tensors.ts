@@ -1,4 +1,4 @@
-import { blockOf, type Checkpoint, type TensorEntry, type WeightFormat } from '@helexa/core';
+import { blockOf, type Checkpoint, CortexError, type TensorEntry, type WeightFormat } from '@helexa/core';
 import { fileShape, instances, tensorNames } from './resolve-weights.js';
 import type { WeightsTable } from './weights.js';
 
@@ -28,7 +28,10 @@ export function listCheckpointTensors(table: WeightsTable, kind: Checkpoint['kin
   return [...tensors.values()];
 }
 
-/** A checkpoint that exists on paper only: headers as they would be, formats given by slot. Vectors are F32. */
+/**
+ * A checkpoint that exists on paper only: headers as they would be, formats given by slot. Vectors are F32; a row that is not
+ * whole blocks of its format is refused.
+ */
 export function paperCheckpoint(
   table: WeightsTable,
   options: {
@@ -42,6 +45,8 @@ export function paperCheckpoint(
   let begin = 0;
   for (const { name, shape, slot, vector } of listCheckpointTensors(table, kind)) {
     const format = vector ? 'F32' : options.format(slot);
+    if (shape.at(-1)! % blockOf[format].elements !== 0)
+      throw new CortexError('tensor_format', { tensor: name, format, supported: ['F32', 'F16', 'BF16'] });
     const elements = shape.reduce((product, size) => product * size, 1);
     const end = begin + (elements / blockOf[format].elements) * blockOf[format].bytes;
     tensors.set(name, { name, format, shape, file: 'paper', begin, end });

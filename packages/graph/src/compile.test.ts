@@ -76,3 +76,9 @@ test('listCheckpointTensors names each tensor once, with the shape it has in its
   // Embedding, head, last norm, and eleven tensors in each of two layers.
   t.is(tensors.length, 3 + 2 * 11);
 });
+
+test('compileFromConfig refuses a format whose blocks do not fill a row', (t) => {
+  const error = t.throws(() => compileTiny({ format: () => 'Q4_K' })) as CortexError;
+  t.is(error.code, 'tensor_format');
+  t.notThrows(() => compileTiny({ format: () => 'Q8_0' }));
+});

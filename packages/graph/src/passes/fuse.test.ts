@@ -1,6 +1,9 @@
 import test from 'ava';
+import type { Architecture } from '../architecture.js';
 import { nullBackend } from '../backends/null.js';
-import { compileTiny } from '../testing/tiny-model.js';
+import { attentionBlock } from '../blocks/attention.js';
+import { gatedMlpBlock } from '../blocks/gated-mlp.js';
+import { compileTiny, type TinyConfig, tiny, tinyWeights } from '../testing/tiny-model.js';
 
 const linesOf = (text: string): string[] => text.trim().split('\n').slice(1);
 const opsOf = (text: string): string[] => linesOf(text).map((line) => line.split(' ')[2]!);
@@ -51,4 +54,32 @@ test('fuse hands quantised rows on only where every reader multiplies them with 
   t.is(quantised(() => 'BF16').length, 0);
   const mixed = quantised((slot) => (slot.endsWith('.down') ? 'BF16' : 'Q8_0'));
   t.is(makers(mixed).length, 2 * 3 + 1);
+});
+
+test('fuse hands no quantised row on to two readers of which one multiplies it with plain weights', (t) => {
+  // Attention and MLP side by side read the same norm.
+  const parallel: Architecture = {
+    ...tiny,
+    weights: (config) => {
+      const table = tinyWeights(config as TinyConfig);
+      return { ...table, rows: table.rows.filter((row) => row.slot !== 'mlpNorm') };
+    },
+    forward: (b) => {
+      let x = b.embed(b.weight('embed'));
+      for (const layer of [0, 1])
+        b.layer(layer, () => {
+          const normed = b.rmsNorm(x, b.weight('attnNorm'), 1e-6);
+          const rotary = { headDim: 16, rotaryDim: 16, attentionFactor: 1 };
+          x = b.add(b.add(x, attentionBlock(b, normed, { rotary, eps: 1e-6 })), gatedMlpBlock(b, normed));
+        });
+      b.sample(b.linear(b.rmsNorm(b.gatherRows(x), b.weight('finalNorm'), 1e-6), b.weight('head')));
+    },
+  };
+  const norms = (plain: string): number => {
+    const format = (slot: string) => (slot.endsWith(plain) ? 'BF16' : 'Q8_0');
+    const backend = nullBackend({ quantises: true });
+    const lines = linesOf(compileTiny({ architecture: parallel, backend, format }).programs[0]!.text);
+    return lines.filter((line) => /norm .* y=layers\.\d\.attnNorm@\S+ quantised=/u.test(line)).length;
+  };
+  t.deepEqual([norms('none'), norms('.qkv'), norms('.gateUp')], [2, 0, 0]);
 });
