@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   type CompletionLogprobs,
   type CompletionRequest,
@@ -26,7 +27,10 @@ export async function completions(exchange: Exchange, context: InferenceContext)
   const model = context.modelOf(body.model);
   // A prompt that is refused after others were queued takes them along.
   const local = new AbortController();
-  const requests = readCompletionRequests(body, model, AbortSignal.any([exchange.signal, local.signal]));
+  const signal = AbortSignal.any([exchange.signal, local.signal]);
+  // Every prompt listens; their number is bounded.
+  setMaxListeners(maxPrompts + 1, signal);
+  const requests = readCompletionRequests(body, model, signal);
   let generations: AsyncIterable<GenerationEvent>[];
   try {
     generations = requests.map((request) => model.engine.generate(request));

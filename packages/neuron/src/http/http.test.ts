@@ -115,6 +115,17 @@ test('completions answer several prompts and choices in order, streamed and whol
   t.is(chunks.at(-1)!.usage!.total_tokens, whole.usage!.total_tokens);
 });
 
+test('completions take many prompts at once', async (t) => {
+  const prompts = Array.from({ length: 30 }, (_, index) => [index + 1]);
+  const body = { model: 'tiny', prompt: prompts, max_tokens: 2, temperature: 0 };
+  const answer: CompletionResponse = completionResponse.parse(
+    await (await post(neuron, '/v1/completions', body)).json(),
+  );
+  t.is(answer.choices.length, 30);
+  t.is(answer.usage!.prompt_tokens, 30);
+  t.is((await post(neuron, '/v1/completions', { ...body, prompt: Array(65).fill('a') })).status, 400);
+});
+
 test('the openai client gets answers, streams and typed errors', async (t) => {
   const client = new OpenAI({ baseURL: `${neuron.url}/v1`, apiKey: 'none', maxRetries: 0 });
   const messages = [{ role: 'user' as const, content: 'Hello, world!' }];

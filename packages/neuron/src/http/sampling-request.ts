@@ -55,7 +55,7 @@ export function readSampling(fields: SamplingFields, model: ServedModel, topLogp
   range('repetition_penalty', 1e-3, 100);
   range('presence_penalty', -2, 2);
   range('frequency_penalty', -2, 2);
-  range('top_k', -1, model.facts.vocab);
+  range('top_k', -1, 2 ** 31 - 1);
   const choices = fields.n ?? 1;
   refuseUnless(choices >= 1, 'n', `${choices}; at least 1 is wanted`);
   refuseUnsupported(choices > maxChoices, 'n', choices, `1 to ${maxChoices} choices are`);

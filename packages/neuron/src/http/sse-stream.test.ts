@@ -42,11 +42,32 @@ test('SseStream waits for a client that is behind, and lets go when it leaves', 
   t.is(sent, 64);
 });
 
+test('SseStream cuts a client that leaves its connection full for too long', async (t) => {
+  const clock = new FakeClock();
+  const { stream, client, abort } = await openStream(t, clock);
+  client.pause();
+  const block = 'x'.repeat(1 << 20);
+  let isOver = false;
+  const writing = (async () => {
+    for (let sent = 0; sent < 64; sent++) await stream.send(block);
+    isOver = true;
+  })();
+  await settle(50);
+  await clock.advance(119_000);
+  t.false(isOver);
+  await clock.advance(1000);
+  await writing;
+  t.true(abort.signal.aborted);
+});
+
 async function openStream(t: ExecutionContext, clock: FakeClock) {
   const abort = new AbortController();
   const server = createServer();
   const opened = new Promise<SseStream>((resolve) => {
-    server.on('request', (_, response) => resolve(new SseStream(response, clock, abort.signal)));
+    server.on('request', (_, response) => {
+      response.on('close', () => abort.abort());
+      resolve(new SseStream(response, clock, abort.signal));
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {

@@ -4,6 +4,8 @@ import { type Clock, encodeSse, sseDone, sseHeaders } from '@helexa/core';
 
 /** Longest silence on a stream: clients give up after about a second without a byte. */
 const keepAliveMs = 1000;
+/** Longest time that a client may leave its connection full: it holds a slot meanwhile. */
+const stalledMs = 120_000;
 
 /**
  * A response that streams events: each is written at once, none is dropped, and a comment line goes out in every idle second.
@@ -53,11 +55,14 @@ export class SseStream {
     if (this.#signal.aborted || this.#response.destroyed) return;
     this.#rest();
     if (this.#response.write(frame)) return;
+    const cancel = this.#clock.after(stalledMs, () => this.#response.destroy());
     try {
       await once(this.#response, 'drain', { signal: this.#signal });
     } catch (error) {
       // The client left while it was behind; the handler sees that on its own signal.
       if (!this.#signal.aborted) throw error;
+    } finally {
+      cancel();
     }
   }
 

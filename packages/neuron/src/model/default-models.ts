@@ -1,7 +1,7 @@
 import { CortexError, type NeuronConfig } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { Activation } from '../http/control.js';
-import { locateConfigured } from './model-locator.js';
+import { configuredId, locateConfigured } from './model-locator.js';
 import type { ModelSpec, ModelTable } from './model-table.js';
 
 export interface DefaultModelsOptions {
@@ -19,7 +19,7 @@ export class DefaultModels {
 
   constructor(options: DefaultModelsOptions) {
     this.#options = options;
-    for (const { model_id: id } of options.config.default_models) this.#pending.add(id);
+    for (const { model_id: id } of options.config.default_models) this.#pending.add(configuredId(id));
   }
 
   get activation(): Activation {
@@ -34,14 +34,8 @@ export class DefaultModels {
   /** How the configuration wants the model with this id, or null when it does not name it. */
   async specOf(id: string): Promise<ModelSpec | null> {
     const { config } = this.#options;
-    for (const entry of config.default_models) {
-      const isNamed =
-        entry.model_id === id || entry.model_id.endsWith(`/${id}`) || entry.model_id.endsWith(`/${id}.gguf`);
-      if (!isNamed) continue;
-      const spec = await this.#specOf(entry);
-      if (spec.id === id) return spec;
-    }
-    return null;
+    const entry = config.default_models.find(({ model_id: named }) => configuredId(named) === id);
+    return entry ? await this.#specOf(entry) : null;
   }
 
   /** Loads all of them side by side; a failure is recorded and stops none of the others. */
@@ -49,7 +43,7 @@ export class DefaultModels {
     const { config, table, log } = this.#options;
     await Promise.all(
       config.default_models.map(async (entry) => {
-        const { model_id: id } = entry;
+        const id = configuredId(entry.model_id);
         try {
           await table.load(await this.#specOf(entry));
           this.#completed.add(id);

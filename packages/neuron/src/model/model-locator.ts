@@ -36,11 +36,14 @@ export async function locateModel(id: string, folders: readonly string[]): Promi
   throw new CortexError('model_not_found', { model: id });
 }
 
+/** The id that a model of the configuration answers to, wherever it lies. */
+export const configuredId = (modelId: string): string => (isAbsolute(modelId) ? basename(modelId, '.gguf') : modelId);
+
 /** Finds a model that the configuration names: an id, or an absolute path, whose last part is then its id. */
 export async function locateConfigured(modelId: string, folders: readonly string[]): Promise<ModelLocation> {
   if (!isAbsolute(modelId)) return await locateModel(modelId, folders);
   if (!(await exists(modelId))) throw new CortexError('model_not_found', { model: modelId });
-  return { id: basename(modelId, '.gguf'), path: modelId };
+  return { id: configuredId(modelId), path: modelId };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -123,7 +123,11 @@ class OpenedModel implements ServedModel {
       const reason = 'it has no chat template; plain completions are served';
       throw new CortexError('wrong_modality', { model: this.id, reason });
     }
-    return tokenizer.encode(template.render({ messages, tools, ...variables }), { special: false });
+    const ids = tokenizer.encode(template.render({ messages, tools, ...variables }), { special: false });
+    const foreign = ids.find((id) => id >= this.facts.vocab);
+    if (foreign === undefined) return ids;
+    const reason = `token ${foreign} is outside of the model's vocabulary of ${this.facts.vocab}`;
+    throw new CortexError('invalid_request_body', { param: 'messages', reason });
   }
 
   openSink({ stops, chat }: SinkOptions): OutputStream {
