@@ -60,13 +60,13 @@ export function searchScaleAndMinimum(
   }
   if (high === low) return { scale: 0, minimum: -low };
   const floor = Math.sqrt(squares / count);
-  const weight = (x: number): number => floor + Math.abs(x);
+  const weights = Float64Array.from({ length: count }, (_, i) => floor + Math.abs(values[start + i]!));
   const error = (inverse: number, scale: number, bottom: number): number => {
     let sum = 0;
     for (let i = 0; i < count; i++) {
       const x = values[start + i]!;
       const difference = scale * clamp(roundHalfEven(inverse * (x - low)), 0, levels) + bottom - x;
-      sum += weight(x) * difference * difference;
+      sum += weights[i]! * difference * difference;
     }
     return sum;
   };
@@ -81,7 +81,7 @@ export function searchScaleAndMinimum(
     let sumXl = 0;
     for (let i = 0; i < count; i++) {
       const x = values[start + i]!;
-      const w = weight(x);
+      const w = weights[i]!;
       const level = clamp(roundHalfEven(inverse * (x - low)), 0, levels);
       sumW += w;
       sumX += w * x;

@@ -50,10 +50,8 @@ export const fromBfloat = (bits: number): number => fromBits(bits, bfloat);
 /** Bit pattern of the bfloat16 nearest to a value. */
 export const toBfloat = (value: number): number => toBits(value, bfloat);
 
-/** Nearest integer of a number below 2^52 in magnitude, ties to even. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
-}
+/** Added to a number below 2^51 in magnitude, it leaves no room for a fraction: the sum is rounded to an integer. */
+const noFraction = 1.5 * 2 ** 52;
+
+/** Nearest integer of a number below 2^51 in magnitude, ties to even. */
+export const roundHalfEven = (value: number): number => value + noFraction - noFraction;
