@@ -116,6 +116,12 @@ export const catalogue = {
     message: (d) =>
       `Cannot use tokenizer '${d.file}': ${d.part} is '${d.value}'; supported are ${d.supported.join(', ')}`,
   }),
+  text_too_long: row<{ characters: number; max: number }>({
+    status: 413,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot encode text: it has ${d.characters} characters; at most ${d.max} are wanted`,
+  }),
   template_invalid: row<{ source: string; line: number; reason: string }>({
     status: 422,
     exit: 65,

@@ -1,3 +1,4 @@
+import { CortexError } from '@helexa/core';
 import { type AddedToken, AddedTokenMatcher } from './added-tokens.js';
 import type { Bpe } from './bpe.js';
 import type { Normaliser } from './normaliser.js';
@@ -19,6 +20,9 @@ export interface PipelineParts {
   readonly bosId: number | null;
   readonly eosId: number | null;
 }
+
+/** Beyond every context length; a longer run of one kind of character would exhaust the pattern matcher's stack. */
+const maxCharacters = 4_000_000;
 
 const noBytes = new Uint8Array(0);
 const loneSurrogate = /\p{Cs}/gu;
@@ -59,6 +63,9 @@ export class PipelineTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: { readonly special: boolean }): number[] {
+    if (text.length > maxCharacters) {
+      throw new CortexError('text_too_long', { characters: text.length, max: maxCharacters });
+    }
     const ids: number[] = options.special ? [...this.#parts.prefix] : [];
     // Half of a surrogate pair is no character: it becomes U+FFFD, as in every UTF-8 encoder.
     let first = true;
