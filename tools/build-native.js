@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { missingNativeTools, nodeHeaders, root, runTool } from './prepare.js';
+import { changedAt, missingNativeTools, newestIn, nodeHeaders, root, runTool } from './prepare.js';
 
 const packages = ['kernels-cpu'];
 
@@ -18,6 +18,8 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
   for (const name of packages) {
     const cwd = join(root, 'packages', name);
     if (!existsSync(join(cwd, 'binding.gyp'))) return { built: false, code: 1, reason: `'${name}' has no binding.gyp` };
+    const sources = Math.max(newestIn(join(cwd, 'native')), changedAt(join(cwd, 'binding.gyp')));
+    if (prebuild && newestIn(join(cwd, 'prebuilds')) > sources) continue;
     const env = headers ? { ...process.env, npm_config_nodedir: headers } : process.env;
     const code = prebuild
       ? await runTool('prebuildify', 'bin.js', ['--napi', '--strip', '--tag-libc'], { cwd, env, quiet })

@@ -9,10 +9,10 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const nodePackages = join(root, 'node_modules');
 
 /** Milliseconds since the epoch of the last change, or 0 when the file is absent. */
-const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+export const changedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 /** Latest change of any file below a folder. */
-const newestIn = (folder) =>
+export const newestIn = (folder) =>
   !existsSync(folder)
     ? 0
     : Math.max(

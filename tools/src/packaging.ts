@@ -128,6 +128,7 @@ async function startRegistry(folder: string): Promise<{ url: string; close: () =
         '@helexa/*': { access: '$all', publish: '$anonymous $all', unpublish: '$all' },
         '**': { access: '$all', proxy: 'upstream' },
       },
+      max_body_size: '200mb',
       web: { enable: false },
       log: { type: 'stdout', format: 'json', level: 'warn' },
     }),
@@ -201,7 +202,15 @@ async function main(folder: string, report: Report): Promise<void> {
     const published = await report.check('every package can be published', async () => {
       for (const { file } of packed)
         await npm(
-          ['publish', file, '--registry', registry.url, `--//${new URL(registry.url).host}/:_authToken=none`],
+          [
+            'publish',
+            file,
+            '--loglevel',
+            'error',
+            '--registry',
+            registry.url,
+            `--//${new URL(registry.url).host}/:_authToken=none`,
+          ],
           folder,
         );
       return true;
