@@ -5,7 +5,7 @@ import { RandomModel, randomCheckpoint, randomTokens, relativeDistance, smallMod
 
 // Bound: ranks add float32 sums in another order, and quantise their own columns of the inner values. Mutations that break it:
 // a rank left out of a sum, columns gathered at the wrong place, a rank that reads a sum before it is whole.
-const bound = { F32: 2e-5, Q8_0: 0.1 } as const;
+const bound = { F32: 2e-5, Q8_0: 0.06 } as const;
 
 for (const format of ['F32', 'Q8_0'] as const) {
   test(`cpu: 2 and 4 ranks answer as one does, with fewer and more threads than ranks, ${format}`, async (t) => {
@@ -24,7 +24,6 @@ for (const format of ['F32', 'Q8_0'] as const) {
         const model = await RandomModel.load({ config, checkpoint, backend, ranks, threads, kvFormat: 'F32' });
         const logits = await model.prefill(tokens, 40);
         const apart = relativeDistance(logits, wanted);
-        t.log(`${ranks} ${threads} ${apart}`);
         t.true(apart < bound[format], `${ranks} ranks, ${threads} threads: ${apart}`);
         t.deepEqual(await model.prefill(tokens, 40), logits, `${ranks} ranks repeat themselves`);
         t.is(model.device.memory.length, ranks);
