@@ -5,6 +5,7 @@ import { header } from '../step.js';
 import type { SuiteAssertions } from './architecture.suite.js';
 import { type BackendCase, rowsStep } from './case.js';
 import type { CaseTensor } from './case-writer.js';
+import { randomStream } from './random.js';
 import { type CasePrograms, distance, lowerCase, readAnswer, runCase, uploadAll, writeStep } from './run-case.js';
 
 type ContractCheck = (t: SuiteAssertions, backend: Backend) => Promise<void>;
@@ -171,9 +172,48 @@ const runsTwoModels: ContractCheck = async (t, backend) => {
   t.deepEqual(distance(first!, second!), 0);
 };
 
+/** Attention, a recurrent layer and products: an instruction of every kind that follows indices of a step or a program. */
+const various: BackendCase = {
+  ...subject,
+  build(writer) {
+    const x = writer.input('x', 32);
+    const qkv = writer.run('linear', [x], { matrix: writer.matrix('qkv', [32, 16, 16], 32) })[0]!;
+    const [q, k, v] = [writer.segment(qkv, 0), writer.segment(qkv, 1), writer.segment(qkv, 2)];
+    writer.run('kv_append', [k, v], {}, { layer: 0, headDim: 16 });
+    const y = writer.run('attend', [q], {}, { layer: 0, headDim: 16, scale: 0.25, window: 0 })[0]!;
+    const normed = writer.run('rms_norm', [y], { weight: writer.vector('norm', 32) }, { eps: 1e-5 })[0]!;
+    return writer.finish(writer.run('add', [normed, x]));
+  },
+};
+
+/** A wrong word is refused at load, or leads to some answer; it never reaches memory that is not the model's. */
+const survivesWrongWords: ContractCheck = async (t, backend) => {
+  const lowered = lowerCase(various, { mutated: false });
+  const [program] = lowered.programs;
+  const next = randomStream('wrong words');
+  const values = [-1, 0, 1, 3, 17, 64, 4096, 2 ** 20, 2 ** 31 - 1, -(2 ** 31)];
+  const options = { kvFormat: [...backend.kvFormats][0]!, mutated: false };
+  let refused = 0;
+  for (let round = 0; round < 200; round++) {
+    const words = program!.words.slice();
+    const at = Math.floor(next() * words.length);
+    words[at] = values[Math.floor(next() * values.length)]!;
+    try {
+      await runCase(various, backend, { ...lowered, programs: [{ ...program!, words }] }, options);
+    } catch (error) {
+      const what = `word ${at % instructionWords} of instruction ${Math.floor(at / instructionWords)} as ${words[at]}`;
+      t.true(CortexError.isInstance(error), `${what} ends with ${error}; a typed error is wanted`);
+      refused++;
+    }
+  }
+  // Most words are checked; those of absent operands and unused parameters are not read.
+  t.true(refused > 20, `only ${refused} of 200 wrong words are refused`);
+};
+
 /** What a backend does around the arithmetic, by the title of its test. */
 export const contractCases: readonly (readonly [title: string, check: ContractCheck])[] = [
   ['refuses programs that could touch what they must not', refusesPrograms],
+  ['survives any wrong word of a program', survivesWrongWords],
   ['seals only when every row was filled exactly once', sealsFilledOnly],
   ['refuses a bad step and runs the next', survivesBadSteps],
   ['refuses a step before seal', refusesEarlySteps],
