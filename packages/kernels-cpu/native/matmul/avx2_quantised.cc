@@ -319,7 +319,8 @@ template <int T, int half, class Source>
 
 // out[t][16] gets (at block 0) or keeps adding the products of T rows with one strip.
 template <class Source, int T>
-void tile(Source source, const Span& span, float* out) {
+void tile(const Source& from, const Span& span, float* out) {
+  Source source = from;
   __m256 sums[T][2];
 #pragma GCC unroll 4
   for (int t = 0; t < T; ++t) {
@@ -359,7 +360,8 @@ template <class Source, int half>
 
 // Many rows: piece by piece along k, expanding the strip once for all tiles of rows.
 template <class Source>
-void expanded(Source source, const Span& span, int32_t m, float* out, uint8_t* work) {
+void expanded(const Source& from, const Span& span, int32_t m, float* out, uint8_t* work) {
+  Source source = from;
   using Target = Expanded<Source>;
   float* scales = reinterpret_cast<float*>(work + static_cast<size_t>(piece_blocks) * plane_bytes);
   const int32_t blocks = span.end;
