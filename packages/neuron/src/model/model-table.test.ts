@@ -143,3 +143,19 @@ test('ModelTable closes every model, gives up loads, and refuses everything afte
   t.throws(() => table.serve('a'), { code: 'shutting_down' });
   await t.throwsAsync(table.load(specOf('a')), { code: 'shutting_down' });
 });
+
+test('ModelTable gives up a model that does not close, at its deadline', async (t) => {
+  const clock = new FakeClock();
+  const model = { ...fakeModel('a'), close: () => new Promise<void>(() => {}) };
+  const table = new ModelTable({ clock, log: pino({ level: 'silent' }), open: async () => model });
+  await table.load(specOf('a'));
+  let isClosed = false;
+  const closing = table.close(0).then(() => {
+    isClosed = true;
+  });
+  await clock.advance(19_999);
+  t.false(isClosed);
+  await clock.advance(1);
+  await closing;
+  t.true(isClosed);
+});
