@@ -181,6 +181,7 @@ async function serveAndAsk(args: readonly string[], options: ProcessOptions): Pr
   const end = await cortex.stop();
   if ('error' in asked) throw asked.error;
   if (end.code !== 0) throw failed(`cortex up ended with ${end.code}\n${end.stderr}`);
+  if (end.stderr.includes('reference backend')) throw failed(`the native kernels were not used\n${end.stderr}`);
   return asked.answer;
 }
 
