@@ -5,6 +5,8 @@ export * from './backends/reference.js';
 export * from './bind-weights.js';
 export * from './blocks/attention.js';
 export * from './blocks/gated-mlp.js';
+export * from './blocks/moe.js';
+export * from './blocks/moe-rows.js';
 export * from './blocks/optional-weight.js';
 export * from './blocks/rope.js';
 export * from './builder.js';

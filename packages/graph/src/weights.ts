@@ -69,6 +69,8 @@ export interface WeightRow {
   readonly tie?: string;
   /** Also looked up row by row. */
   readonly lookup?: boolean;
+  /** Kept in the checkpoint's format when a model is quantised at load: a router, a gate of one column. */
+  readonly exact?: boolean;
   /** The model works without it: the graph asks `builder.has(slot)`. */
   readonly optional?: boolean;
   /** Values computed at load instead of read: a rotary table. `factors` are the source's values when it is present. */
