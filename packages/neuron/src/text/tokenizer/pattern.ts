@@ -159,6 +159,7 @@ class PatternReader {
     if (char === '^') return { source: '(?<![^\\n])', ambiguous: false };
     if (char === '$') return { source: '(?![^\\n])', ambiguous: false };
     if (char === '\\') return { source: this.#escape(), ambiguous: false };
+    if (char === '*' || char === '+' || char === '?') throw this.#invalid(`repeats nothing at ${this.#at - 1}`);
     return { source: this.#literal(char), ambiguous: false };
   }
 

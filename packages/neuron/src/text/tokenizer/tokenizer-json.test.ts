@@ -58,6 +58,12 @@ const pieces = fc.oneof(
 );
 const texts = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(''));
 
+/**
+ * The reference library reads white space and digits of these parts as JavaScript does (U+0085 is none, U+FEFF is one, only
+ * ASCII digits are), while the native one that models were made with, and ours, go by Unicode.
+ */
+const disputed = /[\u0085\ufeff]|(?![0-9])\p{N}/gu;
+
 /** Variants of one vocabulary: each pipeline that published models use. */
 const variants: Readonly<Record<string, (json: Json) => void>> = {
   'as it is': () => {},
@@ -102,7 +108,8 @@ for (const [name, change] of Object.entries(variants)) {
     change(json);
     const [ours, theirs] = [load(json), reference(json)];
     fc.assert(
-      fc.property(texts, (text) => {
+      fc.property(texts, (any) => {
+        const text = name.includes('GPT-2') ? any.replace(disputed, '') : any;
         t.deepEqual(
           ours.encode(text, { special: false }),
           theirs.encode(text, { add_special_tokens: false }).ids,
