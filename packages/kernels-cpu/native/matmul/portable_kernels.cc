@@ -1,4 +1,5 @@
-// The portable engine: plain loops over 16 lanes that a compiler may vectorise. It defines what the others compute.
+// The portable engine: vectors of four that any compiler lowers to what the machine has. It defines what the others
+// compute.
 #include <cmath>
 
 #include "common_driver.h"
@@ -42,120 +43,147 @@ void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, 
   }
 }
 
-// One block of 32 k of a strip: codes as the file means them less nothing (Q4_K, Q5_K) or less their offset, scales and
-// minima of the 16 rows. Formats with 16-wide sub-blocks have two scales.
+// Vectors of four, which every machine has: 16 rows are four of them.
+using F4 = float __attribute__((vector_size(16)));
+using I4 = int32_t __attribute__((vector_size(16)));
+using U4 = uint32_t __attribute__((vector_size(16)));
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "quads are read as little-endian words");
+
+template <class Vector>
+inline Vector load(const void* at) {
+  Vector value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+inline F4 all(float value) { return F4{value, value, value, value}; }
+
+// One block of 32 k of a strip: codes less their offset, scales and minima of the 16 rows. Codes are whole numbers in
+// float32, whose sums of products stay below 2^24 and are exact. Formats with 16-wide sub-blocks have two scales.
 struct Block {
-  int16_t codes[8][64];
+  F4 codes[block_k][4];
   float scale[2][16];
   float low[16];
 };
 
+// Code `shift` bits up in each byte of the low plane, with the bits `high_shift` up in the high plane on top at bit 4.
+template <int32_t mask, int32_t offset, int32_t high_mask>
+void unpack_planes(const uint8_t* low, int32_t shift, const uint8_t* high, int32_t high_shift, Block& out) {
+  for (int32_t g = 0; g < 8; ++g) {
+    for (int32_t q = 0; q < 4; ++q) {
+      const U4 low_word = load<U4>(low + g * 64 + q * 16) >> static_cast<uint32_t>(shift);
+      U4 high_word = {};
+      if constexpr (high_mask != 0) high_word = load<U4>(high + g * 64 + q * 16) >> static_cast<uint32_t>(high_shift);
+      for (uint32_t i = 0; i < 4; ++i) {
+        U4 code = (low_word >> (8 * i)) & static_cast<uint32_t>(mask);
+        if constexpr (high_mask != 0) code |= ((high_word >> (8 * i)) & static_cast<uint32_t>(high_mask)) << 4;
+        out.codes[4 * g + static_cast<int32_t>(i)][q] = __builtin_convertvector(reinterpret_cast<I4>(code) - offset, F4);
+      }
+    }
+  }
+}
+
 template <Format format>
 void unpack(const uint8_t* strip, int32_t b, Block& out) {
   const int32_t half = b & 1;
+  const int32_t j = b % 8;
   if constexpr (format == Format::Q8_0) {
     const uint8_t* group = strip + static_cast<size_t>(b / 2) * Q80::group_bytes;
-    const uint8_t* codes = group + Q80::codes + half * plane_bytes;
-    for (int32_t i = 0; i < 512; ++i) out.codes[i / 64][i % 64] = static_cast<int16_t>(codes[i] - 128);
+    unpack_planes<255, 128, 0>(group + Q80::codes + half * plane_bytes, 0, nullptr, 0, out);
     for (int32_t r = 0; r < 16; ++r) out.scale[0][r] = load_half(group + half * 32 + r * 2);
   } else if constexpr (format == Format::Q4_0) {
     const uint8_t* group = strip + static_cast<size_t>(b / 2) * Q40::group_bytes;
-    for (int32_t i = 0; i < 512; ++i) {
-      out.codes[i / 64][i % 64] = static_cast<int16_t>(((group[Q40::codes + i] >> (4 * half)) & 15) - 8);
-    }
+    unpack_planes<15, 8, 0>(group + Q40::codes, 4 * half, nullptr, 0, out);
     for (int32_t r = 0; r < 16; ++r) out.scale[0][r] = load_half(group + half * 32 + r * 2);
   } else if constexpr (format == Format::Q6_K) {
     const uint8_t* super = strip + static_cast<size_t>(b / 8) * Q6K::super_bytes;
-    const int32_t j = b % 8;
-    const uint8_t* low = super + Q6K::codes + static_cast<size_t>(j / 2) * plane_bytes;
-    const uint8_t* high = super + Q6K::high + static_cast<size_t>(j / 4) * plane_bytes;
-    const int32_t shift = 2 * (j / 2 & 1) + 4 * half;
-    for (int32_t i = 0; i < 512; ++i) {
-      const int32_t code = ((low[i] >> (4 * half)) & 15) | (((high[i] >> shift) & 3) << 4);
-      out.codes[i / 64][i % 64] = static_cast<int16_t>(code - 32);
-    }
+    unpack_planes<15, 32, 3>(super + Q6K::codes + static_cast<size_t>(j / 2) * plane_bytes, 4 * half,
+                             super + Q6K::high + static_cast<size_t>(j / 4) * plane_bytes, 2 * (j / 2 & 1) + 4 * half, out);
     for (int32_t r = 0; r < 16; ++r) {
       const float d = load_half(super + Q6K::d + r * 2);
       out.scale[0][r] = d * static_cast<float>(static_cast<int8_t>(super[Q6K::scales + 2 * j * 16 + r]));
       out.scale[1][r] = d * static_cast<float>(static_cast<int8_t>(super[Q6K::scales + (2 * j + 1) * 16 + r]));
     }
   } else {
-    using K = Q4K;  // Q5_K begins alike
     constexpr bool five = format == Format::Q5_K;
     const uint8_t* super = strip + static_cast<size_t>(b / 8) * (five ? Q5K::super_bytes : Q4K::super_bytes);
-    const int32_t j = b % 8;
     const uint8_t* codes = super + (five ? Q5K::codes : Q4K::codes) + static_cast<size_t>(j / 2) * plane_bytes;
-    for (int32_t i = 0; i < 512; ++i) {
-      int32_t code = (codes[i] >> (4 * half)) & 15;
-      if constexpr (five) code |= ((super[Q5K::high + i] >> j) & 1) << 4;
-      out.codes[i / 64][i % 64] = static_cast<int16_t>(code);
-    }
+    if constexpr (five) unpack_planes<15, 0, 1>(codes, 4 * half, super + Q5K::high, j, out);
+    else unpack_planes<15, 0, 0>(codes, 4 * half, nullptr, 0, out);
+    // Q5_K begins as Q4_K does.
     for (int32_t r = 0; r < 16; ++r) {
-      out.scale[0][r] = load_half(super + K::d + r * 2) * static_cast<float>(six_bits(super + K::scales, j, r));
-      out.low[r] = load_half(super + K::dmin + r * 2) * static_cast<float>(six_bits(super + K::mins, j, r));
+      out.scale[0][r] = load_half(super + Q4K::d + r * 2) * static_cast<float>(six_bits(super + Q4K::scales, j, r));
+      out.low[r] = load_half(super + Q4K::dmin + r * 2) * static_cast<float>(six_bits(super + Q4K::mins, j, r));
     }
   }
 }
 
-// dot[r] = sum over quads [begin, end) of codes of row r times x. Four rows at a time: their sums fit in registers.
-void dot_quads(const Block& block, const int8_t* x, int32_t begin, int32_t end, int32_t dot[16]) {
-  int16_t words[8][16];
-  for (int32_t g = begin; g < end; ++g) {
-    for (int32_t i = 0; i < 16; ++i) words[g][i] = x[g * 4 + i % 4];
+// sums[16] += weights[count][16] . x[count], in ascending order.
+inline void add_products(const F4 (*weights)[4], const float* x, int32_t count, F4* sums) {
+  F4 s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+  for (int32_t k = 0; k < count; ++k) {
+    const F4 value = all(x[k]);
+    s0 += weights[k][0] * value;
+    s1 += weights[k][1] * value;
+    s2 += weights[k][2] * value;
+    s3 += weights[k][3] * value;
   }
-  for (int32_t r = 0; r < 16; r += 4) {
-    int32_t lanes[16] = {};
-    for (int32_t g = begin; g < end; ++g) {
-      for (int32_t i = 0; i < 16; ++i) lanes[i] += block.codes[g][r * 4 + i] * words[g][i];
-    }
-    for (int32_t i = 0; i < 4; ++i) {
-      dot[r + i] = (lanes[4 * i] + lanes[4 * i + 1]) + (lanes[4 * i + 2] + lanes[4 * i + 3]);
-    }
-  }
+  sums[0] = s0;
+  sums[1] = s1;
+  sums[2] = s2;
+  sums[3] = s3;
 }
 
 template <Format format>
 void product_quantised(const uint8_t* strip, const Rows& rows, int32_t m, float* out) {
+  constexpr int32_t parts = format == Format::Q6_K ? 2 : 1;
+  constexpr int32_t part_k = block_k / parts;
   Block block;
   for (int32_t b = 0; b < rows.cols / block_k; ++b) {
     unpack<format>(strip, b, block);
     for (int32_t i = 0; i < m; ++i) {
-      const RowBlock& x = reinterpret_cast<const RowBlock*>(rows.quantised + static_cast<size_t>(i) * rows.quantised_stride)[b];
+      const RowBlock& row = reinterpret_cast<const RowBlock*>(rows.quantised + static_cast<size_t>(i) * rows.quantised_stride)[b];
+      float x[block_k];
+      for (int32_t k = 0; k < block_k; ++k) x[k] = row.codes[k];
       float* sums = out + static_cast<size_t>(i) * strip_rows;
-      constexpr int32_t parts = format == Format::Q6_K ? 2 : 1;
       for (int32_t part = 0; part < parts; ++part) {
-        int32_t dot[16];
-        dot_quads(block, x.codes, part * 8 / parts, (part + 1) * 8 / parts, dot);
-        for (int32_t r = 0; r < 16; ++r) sums[r] += block.scale[part][r] * (static_cast<float>(dot[r]) * x.scale);
+        F4 dots[4] = {};
+        add_products(block.codes + part * part_k, x + part * part_k, part_k, dots);
+        for (int32_t q = 0; q < 4; ++q) {
+          const F4 sum = load<F4>(sums + q * 4) + load<F4>(block.scale[part] + q * 4) * (dots[q] * all(row.scale));
+          std::memcpy(sums + q * 4, &sum, sizeof sum);
+        }
       }
       if constexpr (format == Format::Q4_K || format == Format::Q5_K) {
-        for (int32_t r = 0; r < 16; ++r) sums[r] -= block.low[r] * x.scaled_sum;
+        for (int32_t r = 0; r < 16; ++r) sums[r] -= block.low[r] * row.scaled_sum;
       }
     }
   }
 }
 
-void product_dense(Format format, const uint8_t* strip, const Rows& rows, int32_t m, float* out, float* work) {
+void product_dense(Format format, const uint8_t* strip, const Rows& rows, int32_t m, float* out) {
   constexpr int32_t step = 64;
+  F4 weights[step][4];
   for (int32_t begin = 0; begin < rows.cols; begin += step) {
     const int32_t count = rows.cols - begin < step ? rows.cols - begin : step;
-    for (int32_t i = 0; i < count; ++i) {
-      const int32_t k = begin + i;
-      for (int32_t r = 0; r < 16; ++r) {
-        float& weight = work[i * 16 + r];
-        if (format == Format::F32) std::memcpy(&weight, strip + k * 64ul + r * 4, 4);
-        else if (format == Format::F16) weight = load_half(strip + k * 32ul + r * 2);
-        else weight = bfloat_to_float(load_u16(strip + k / 2 * 64ul + r * 4 + (k & 1) * 2));
+    if (format == Format::F32) {
+      std::memcpy(weights, strip + static_cast<size_t>(begin) * 64, static_cast<size_t>(count) * 64);
+    } else {
+      for (int32_t i = 0; i < count; ++i) {
+        const size_t k = static_cast<size_t>(begin + i);
+        float lanes[16];
+        for (size_t r = 0; r < 16; ++r) {
+          lanes[r] = format == Format::F16 ? load_half(strip + k * 32 + r * 2)
+                                           : bfloat_to_float(load_u16(strip + k / 2 * 64 + r * 4 + (k & 1) * 2));
+        }
+        std::memcpy(weights[i], lanes, sizeof lanes);
       }
     }
     for (int32_t i = 0; i < m; ++i) {
-      const float* x = rows.x + static_cast<size_t>(i) * rows.x_stride + begin;
-      float sums[16];
-      std::memcpy(sums, out + static_cast<size_t>(i) * strip_rows, sizeof sums);
-      for (int32_t k = 0; k < count; ++k) {
-        for (int32_t r = 0; r < 16; ++r) sums[r] += work[k * 16 + r] * x[k];
-      }
-      std::memcpy(out + static_cast<size_t>(i) * strip_rows, sums, sizeof sums);
+      float* at = out + static_cast<size_t>(i) * strip_rows;
+      F4 sums[4];
+      std::memcpy(sums, at, sizeof sums);
+      add_products(weights, rows.x + static_cast<size_t>(i) * rows.x_stride + begin, count, sums);
+      std::memcpy(at, sums, sizeof sums);
     }
   }
 }
@@ -164,7 +192,7 @@ struct Engine {
   static int32_t strips_at_once(Format, int32_t) { return 1; }
 
   static void product(const Weights& weights, int32_t strip, int32_t, const Rows& rows, int32_t m, float* out,
-                      uint8_t* work) {
+                      uint8_t*) {
     const uint8_t* packed = weights.data + static_cast<size_t>(strip) * packed_strip_bytes(weights.format, weights.cols);
     std::memset(out, 0, static_cast<size_t>(m) * strip_rows * sizeof(float));
     switch (weights.format) {
@@ -173,7 +201,7 @@ struct Engine {
       case Format::Q4_K: return product_quantised<Format::Q4_K>(packed, rows, m, out);
       case Format::Q5_K: return product_quantised<Format::Q5_K>(packed, rows, m, out);
       case Format::Q6_K: return product_quantised<Format::Q6_K>(packed, rows, m, out);
-      default: return product_dense(weights.format, packed, rows, m, out, reinterpret_cast<float*>(work));
+      default: return product_dense(weights.format, packed, rows, m, out);
     }
   }
 
