@@ -2,20 +2,19 @@ import type { GgufMetadata } from '@helexa/core';
 import { ggufReader, parseModelConfig, parseRope, type Rope, requireConfig } from '@helexa/graph';
 import { z } from 'zod';
 
-const count = z.int().positive();
+export const count = z.int().positive();
 
 /**
- * Keys of config.json that change what is computed, spelled as the hub spells them, with the reference's defaults. A value
- * that is not supported is refused by name; keys that only concern training or other programs are not looked at.
+ * Keys of config.json that change what the decoder computes, spelled as the hub spells them, with the reference's defaults. A
+ * value that is not supported is refused by name; keys that only concern training or other programs are not looked at.
  */
-const schema = z.object({
+export const decoderSchema = z.object({
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
   num_hidden_layers: count,
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
-  head_dim: count.multipleOf(2).default(128),
   max_position_embeddings: count,
   rms_norm_eps: z.number().positive(),
   hidden_act: z.literal('silu').default('silu'),
@@ -30,17 +29,28 @@ const schema = z.object({
   quantization_config: z.null({ error: 'quantised safetensors are not supported; use a GGUF file' }).optional(),
 });
 
-type Fields = z.infer<typeof schema>;
+const schema = decoderSchema.extend({ head_dim: count.multipleOf(2).default(128) });
 
-/** The config of one model with what follows from it. */
-export interface Qwen3Config extends Fields {
+/** What the decoder of every model of the family is made by. */
+export interface DecoderConfig extends z.infer<typeof decoderSchema> {
   readonly num_key_value_heads: number;
+  readonly head_dim: number;
   readonly rope: Rope;
 }
 
+/** The config of one dense model with what follows from it. */
+export type Qwen3Config = DecoderConfig;
+
 /** Parses config.json, refusing by name what the reference would compute and this architecture does not. */
 export function parseConfig(json: unknown, file: string): Qwen3Config {
-  const fields = parseModelConfig(schema, json, file);
+  return Object.freeze(completeDecoder(parseModelConfig(schema, json, file), file));
+}
+
+/** Adds what follows from the keys, and refuses keys that do not go together. */
+export function completeDecoder<Fields extends z.infer<typeof decoderSchema> & { readonly head_dim: number }>(
+  fields: Fields,
+  file: string,
+): Fields & DecoderConfig {
   const { num_attention_heads: heads } = fields;
   const kvHeads = fields.num_key_value_heads ?? heads;
   requireConfig(
@@ -48,13 +58,15 @@ export function parseConfig(json: unknown, file: string): Qwen3Config {
     file,
     `'num_attention_heads' is ${heads}; it must be a multiple of 'num_key_value_heads' (${kvHeads})`,
   );
-  const rope = parseRope(fields, file);
-  return Object.freeze({ ...fields, num_key_value_heads: kvHeads, rope });
+  return { ...fields, num_key_value_heads: kvHeads, rope: parseRope(fields, file) };
 }
 
 /** The same keys out of GGUF metadata. */
-export function ggufConfig(metadata: GgufMetadata): unknown {
-  const read = ggufReader(metadata, 'qwen3');
+export const ggufConfig = (metadata: GgufMetadata): unknown => ggufDecoder(metadata, 'qwen3');
+
+/** Keys of the decoder out of the GGUF metadata of one architecture. */
+export function ggufDecoder(metadata: GgufMetadata, prefix: string): object {
+  const read = ggufReader(metadata, prefix);
   const tokens = metadata.get('tokenizer.ggml.tokens');
   const scaling = read.string('rope.scaling.type');
   const heads = read.number('attention.head_count');

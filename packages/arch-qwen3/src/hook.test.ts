@@ -6,6 +6,6 @@ test('hook answers architectures that a registry accepts', async (t) => {
   const registry = createArchitectureRegistry(await architectures());
   t.deepEqual(
     registry.architectures.map((architecture) => architecture.name),
-    ['qwen3'],
+    ['qwen3', 'qwen3_moe'],
   );
 });
