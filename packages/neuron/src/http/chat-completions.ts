@@ -42,7 +42,7 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
       events,
       request.choices,
       answer,
-      body.stream_options?.include_usage !== false,
+      body.stream_options?.include_usage === true,
     )) {
       await stream.send(chunk);
     }

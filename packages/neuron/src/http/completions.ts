@@ -70,7 +70,7 @@ export async function completions(exchange: Exchange, context: InferenceContext)
         usage = usage ? addUsage(usage, own) : own;
       }
     }
-    if (usage && body.stream_options?.include_usage !== false) await stream.send(chunks.usage(usage));
+    if (usage && body.stream_options?.include_usage === true) await stream.send(chunks.usage(usage));
   } catch (error) {
     const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
     if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);

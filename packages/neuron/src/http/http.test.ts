@@ -42,7 +42,8 @@ test('chat completions answer the same streamed and whole, in the shapes of the 
   const response = await post(neuron, '/v1/chat/completions', body);
   t.is(response.status, 200);
   const whole: ChatCompletionResponse = chatCompletionResponse.parse(await response.json());
-  const events = await readEvents(await post(neuron, '/v1/chat/completions', { ...body, stream: true }));
+  const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
+  const events = await readEvents(await post(neuron, '/v1/chat/completions', streamed));
   t.is(events.at(-1), '[DONE]');
   const chunks = chunksOf(events);
   for (const choice of whole.choices) {
@@ -75,6 +76,10 @@ test('chat completions send the role of every choice before anything else', asyn
       [1, 'assistant'],
     ],
   );
+  t.true(
+    chunksOf(events).every((chunk) => chunk.choices.length > 0),
+    'usage comes only when it is asked for',
+  );
 });
 
 test('completions of token ids continue as the independent implementation did', async (t) => {
@@ -101,7 +106,8 @@ test('completions answer several prompts and choices in order, streamed and whol
     whole.choices.map((choice) => choice.index),
     [0, 1, 2, 3],
   );
-  const events = await readEvents(await post(neuron, '/v1/completions', { ...body, stream: true }));
+  const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
+  const events = await readEvents(await post(neuron, '/v1/completions', streamed));
   t.is(events.at(-1), '[DONE]');
   const chunks = events.slice(0, -1).map((data) => completionResponse.parse(JSON.parse(data)));
   for (const choice of whole.choices) {
