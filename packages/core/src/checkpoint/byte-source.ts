@@ -6,6 +6,8 @@ export interface ByteSource {
   /** Path, for messages and for `TensorEntry.file`. */
   readonly file: string;
   readonly size: number;
+  /** Bytes that one read should take when the length of a header is not known yet; 1 MiB when absent. */
+  readonly chunkBytes?: number;
   /** Bytes of a range, end exclusive; the range must lie inside the file. */
   read(begin: number, end: number): Promise<Uint8Array>;
 }

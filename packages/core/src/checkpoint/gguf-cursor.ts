@@ -1,7 +1,7 @@
 import type { ByteSource } from './byte-source.js';
 import { longestHeaderBytes, refuse } from './header-checks.js';
 
-const chunkBytes = 1 << 20;
+const defaultChunkBytes = 1 << 20;
 
 /**
  * Reads little-endian values from a file in order, a chunk at a time.
@@ -45,7 +45,7 @@ export class GgufCursor {
     if (begin + count > longestHeaderBytes) {
       refuse(this.file, `its header is longer than ${longestHeaderBytes} bytes, which is the most that is accepted`);
     }
-    const end = Math.min(this.#source.size, begin + Math.max(count, chunkBytes));
+    const end = Math.min(this.#source.size, begin + Math.max(count, this.#source.chunkBytes ?? defaultChunkBytes));
     const bytes = await this.#source.read(begin, end);
     this.#window = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#base = begin;

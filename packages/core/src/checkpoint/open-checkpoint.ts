@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CortexError } from '../errors/cortex-error.js';
-import { fileReason, withFile } from './byte-source.js';
+import { type ByteSource, fileReason, withFile } from './byte-source.js';
 import type { Checkpoint, TensorEntry } from './checkpoint.js';
 import { type GgufHeader, parseGgufHeader } from './gguf.js';
 import { quoted, refuse, utf8 } from './header-checks.js';
@@ -13,14 +13,27 @@ const longestJsonBytes = 64_000_000;
 const deepestJson = 64;
 const mostShards = 10_000;
 
+/** Headers that are read at a time: they are small, and a wide model has more shards than file handles. */
+const headersAtATime = 8;
+
+/** A folder of files that need not lie on this machine. */
+export interface CheckpointFolder {
+  /** Absolute path that the folder has, or will have, here. */
+  readonly path: string;
+  readonly names: readonly string[];
+  /** Opens a file of the folder, lends its ranges to `use`, and closes it. */
+  withFile<Result>(name: string, use: (source: ByteSource) => Promise<Result>): Promise<Result>;
+}
+
 /** `name-00002-of-00005.gguf`, in parts. */
 const shardPattern = /^(?<stem>.+)-(?<number>\d{5})-of-(?<count>\d{5})(?<extension>\.gguf|\.safetensors)$/;
 
 /** Companion of a model, never a model: the vision tower in a file of its own. */
 const isCompanion = (name: string): boolean => /^mmproj[-.]/i.test(name) || /[-.]mmproj[-.]/i.test(name);
 
-const readJson = async (file: string): Promise<unknown> => {
-  const bytes = await withFile(file, (source) => {
+const readJson = async (folder: CheckpointFolder, name: string): Promise<unknown> => {
+  const file = join(folder.path, name);
+  const bytes = await folder.withFile(name, (source) => {
     if (source.size > longestJsonBytes)
       refuse(file, `it has ${source.size} bytes; at most ${longestJsonBytes} are accepted`);
     return source.read(0, source.size);
@@ -52,8 +65,9 @@ const shardNames = (name: string, present: ReadonlySet<string>, folder: string):
 };
 
 /** File of every tensor, from the index of a sharded checkpoint; a name that leaves the folder is refused. */
-const readIndex = async (file: string): Promise<ReadonlyMap<string, string>> => {
-  const index = await readJson(file);
+const readIndex = async (folder: CheckpointFolder): Promise<ReadonlyMap<string, string>> => {
+  const file = join(folder.path, indexName);
+  const index = await readJson(folder, indexName);
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null || Array.isArray(map))
     return refuse(file, "it has no object 'weight_map'");
@@ -88,13 +102,19 @@ const joinTensors = (headers: readonly { tensors: ReadonlyMap<string, TensorEntr
   return joined;
 };
 
-/** Headers one after another: they are small, and a wide model has more shards than file handles. */
 const readHeaders = async <Header>(
-  files: readonly string[],
-  read: (source: Parameters<typeof parseGgufHeader>[0]) => Promise<Header>,
+  folder: CheckpointFolder,
+  names: readonly string[],
+  read: (source: ByteSource) => Promise<Header>,
 ): Promise<Header[]> => {
   const headers: Header[] = [];
-  for (const file of files) headers.push(await withFile(file, read));
+  for (let first = 0; first < names.length; first += headersAtATime) {
+    const group = names.slice(first, first + headersAtATime).map((name) => folder.withFile(name, read));
+    // No file is in use any more when one of them has failed.
+    const failed = (await Promise.allSettled(group)).find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+    headers.push(...(await Promise.all(group)));
+  }
   return headers;
 };
 
@@ -113,28 +133,27 @@ const checkAgainstIndex = (
   }
 };
 
-const openSafetensors = async (folder: string, names: ReadonlySet<string>): Promise<Checkpoint> => {
-  const config = await readJson(join(folder, 'config.json'));
-  const shared = { kind: 'safetensors', path: folder, config, metadata: new Map() } as const;
+const openSafetensors = async (folder: CheckpointFolder, names: ReadonlySet<string>): Promise<Checkpoint> => {
+  const { path } = folder;
+  const config = await readJson(folder, 'config.json');
+  const shared = { kind: 'safetensors', path, config, metadata: new Map() } as const;
   if (!names.has('model.safetensors') && names.has(indexName)) {
-    const index = join(folder, indexName);
-    const fileOf = await readIndex(index);
-    const files = [...new Set(fileOf.values())].sort().map((name) => join(folder, name));
-    const tensors = joinTensors(await readHeaders(files, readSafetensorsHeader));
-    checkAgainstIndex(index, fileOf, tensors);
+    const fileOf = await readIndex(folder);
+    const files = [...new Set(fileOf.values())].sort();
+    const tensors = joinTensors(await readHeaders(folder, files, readSafetensorsHeader));
+    checkAgainstIndex(join(path, indexName), fileOf, tensors);
     return { ...shared, tensors };
   }
   const candidates = [...names].filter((name) => name.endsWith('.safetensors')).sort();
   const first = names.has('model.safetensors') ? 'model.safetensors' : (candidates[0] as string);
-  const chosen = shardNames(first, names, folder);
+  const chosen = shardNames(first, names, path);
   if (first !== 'model.safetensors' && candidates.length > chosen.length) {
     return refuse(
-      folder,
+      path,
       `it has ${candidates.length} safetensors files (${candidates.slice(0, 3).join(', ')}) and no '${indexName}'`,
     );
   }
-  const files = chosen.map((name) => join(folder, name));
-  return { ...shared, tensors: joinTensors(await readHeaders(files, readSafetensorsHeader)) };
+  return { ...shared, tensors: joinTensors(await readHeaders(folder, chosen, readSafetensorsHeader)) };
 };
 
 const checkSplit = (headers: readonly GgufHeader[], files: readonly string[], total: number): void => {
@@ -152,31 +171,43 @@ const checkSplit = (headers: readonly GgufHeader[], files: readonly string[], to
     refuse(files[0] as string, `'split.tensors.count' is ${wanted}; ${total} tensors are there`);
 };
 
-const openGguf = async (folder: string, name: string, names: ReadonlySet<string>): Promise<Checkpoint> => {
-  const files = shardNames(name, names, folder).map((shard) => join(folder, shard));
-  const headers = await readHeaders(files, parseGgufHeader);
+const openGguf = async (folder: CheckpointFolder, name: string, names: ReadonlySet<string>): Promise<Checkpoint> => {
+  const shards = shardNames(name, names, folder.path);
+  const files = shards.map((shard) => join(folder.path, shard));
+  const headers = await readHeaders(folder, shards, parseGgufHeader);
   const tensors = joinTensors(headers);
   if (files.length > 1 || headers[0]?.metadata.has('split.count')) checkSplit(headers, files, tensors.size);
   return { kind: 'gguf', path: files[0] as string, tensors, config: null, metadata: headers[0]?.metadata ?? new Map() };
 };
 
-const openFolder = async (folder: string): Promise<Checkpoint> => {
-  const names = new Set(await readdir(folder));
+/** Opens the model of a folder that need not lie here: its safetensors, else its one GGUF model; or the GGUF file of this name. */
+export const openCheckpointIn = async (folder: CheckpointFolder, gguf?: string): Promise<Checkpoint> => {
+  const names = new Set(folder.names);
+  if (gguf !== undefined) return openGguf(folder, gguf, names);
   if (names.has(indexName) || [...names].some((name) => name.endsWith('.safetensors')))
     return openSafetensors(folder, names);
   const models = [...names].filter((name) => name.endsWith('.gguf') && !isCompanion(name)).sort();
   const first = models[0];
   if (first === undefined) {
-    throw new CortexError('checkpoint_missing', { path: folder, reason: 'it has no .safetensors and no .gguf file' });
+    throw new CortexError('checkpoint_missing', {
+      path: folder.path,
+      reason: 'it has no .safetensors and no .gguf file',
+    });
   }
-  if (models.length > shardNames(first, names, folder).length) {
+  if (models.length > shardNames(first, names, folder.path).length) {
     return refuse(
-      folder,
+      folder.path,
       `it has ${models.length} models (${models.slice(0, 3).join(', ')}); the path of one .gguf file is wanted`,
     );
   }
   return openGguf(folder, first, names);
 };
+
+const diskFolder = async (path: string): Promise<CheckpointFolder> => ({
+  path,
+  names: await readdir(path),
+  withFile: (name, use) => withFile(join(path, name), use),
+});
 
 /**
  * Opens a model by its headers: a folder with safetensors, a folder with one GGUF model, or a .gguf file.
@@ -189,8 +220,7 @@ export const openCheckpoint = async (path: string): Promise<Checkpoint> => {
   const stats = await stat(absolute).catch((error: unknown) => {
     throw new CortexError('checkpoint_missing', { path: absolute, reason: fileReason(error) }, { cause: error });
   });
-  if (stats.isDirectory()) return openFolder(absolute);
+  if (stats.isDirectory()) return openCheckpointIn(await diskFolder(absolute));
   if (!absolute.endsWith('.gguf')) return refuse(absolute, 'a .gguf file or a folder is wanted');
-  const folder = dirname(absolute);
-  return openGguf(folder, basename(absolute), new Set(await readdir(folder)));
+  return openCheckpointIn(await diskFolder(dirname(absolute)), basename(absolute));
 };
