@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { nodeGyp, nodeHeaders } from './node-gyp.js';
 
 const runtimes = { address: 'libasan.so', undefined: 'libubsan.so', thread: null };
@@ -25,11 +25,11 @@ function testAddon(runtime) {
   if (!existsSync(join(folder, 'native'))) symlinkSync(join(here, 'native'), join(folder, 'native'));
   const headers = nodeHeaders();
   const nodedir = headers ? [`--nodedir=${headers}`] : [];
-  run(process.execPath, [nodeGyp(), 'configure', 'build', '-j', '2', '--silent', ...nodedir, '--', `-Dsanitize=${kind}`], {
-    cwd: folder,
-  });
+  const options = { cwd: folder };
+  run(process.execPath, [nodeGyp(), 'configure', '--silent', ...nodedir, '--', `-Dsanitize=${kind}`], options);
+  run(process.execPath, [nodeGyp(), 'build', '-j', '2', '--silent', ...nodedir], options);
   const library = spawnSync('g++', [`-print-file-name=${runtime}`], { encoding: 'utf8' }).stdout.trim();
-  const ava = createRequire(import.meta.url).resolve('ava/package.json').replace('package.json', 'entrypoints/cli.mjs');
+  const ava = join(dirname(createRequire(import.meta.url).resolve('ava')), 'cli.mjs');
   run(process.execPath, [ava, 'packages/kernels-cpu/src/**/*.test.ts', '--serial', '--timeout=30m'], {
     cwd: join(here, '../..'),
     env: {

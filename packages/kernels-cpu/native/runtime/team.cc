@@ -27,10 +27,6 @@ Team::~Team() {
 }
 
 void Team::run(Work work, void* argument) {
-  if (pinned_ && !caller_pinned_) {
-    pin_thread(processors_[0]);
-    caller_pinned_ = true;
-  }
   work_ = work;
   argument_ = argument;
   generation_.advance();

@@ -12,8 +12,9 @@ class Team {
  public:
   using Work = void (*)(void* argument, int worker);
 
-  // Starts `workers` - 1 threads. Pins every worker to its own processor only when the team fills the machine: two
-  // smaller teams pinned alike would share a processor while others idle.
+  // Starts `workers` - 1 threads. Pins each to its own processor only when the team fills the machine: two smaller teams
+  // pinned alike would share a processor while others idle. The caller stays free: other teams are started and run by it,
+  // and what it leaves is where it goes.
   explicit Team(int workers);
   ~Team();
   Team(const Team&) = delete;
@@ -33,7 +34,6 @@ class Team {
   long spin_ns_ = 0;
   std::vector<int> processors_;
   bool pinned_ = false;
-  bool caller_pinned_ = false;
   Work work_ = nullptr;
   void* argument_ = nullptr;
   bool stopping_ = false;

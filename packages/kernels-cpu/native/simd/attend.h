@@ -74,6 +74,9 @@ static void accumulate_all(const float* const* a, int rows, int steps, const uin
   for (; t + attend_rows <= rows; t += attend_rows) {
     accumulate_rows<format, attend_rows>(a + t, steps, b, b_element, b_stride, c + t, columns);
   }
+  if constexpr (attend_rows > 4) {
+    for (; t + 4 <= rows; t += 4) accumulate_rows<format, 4>(a + t, steps, b, b_element, b_stride, c + t, columns);
+  }
   for (; t + 2 <= rows; t += 2) accumulate_rows<format, 2>(a + t, steps, b, b_element, b_stride, c + t, columns);
   for (; t < rows; ++t) accumulate_rows<format, 1>(a + t, steps, b, b_element, b_stride, c + t, columns);
 }
