@@ -1,4 +1,4 @@
-import { gatewayConfigSchema, loadConfig, neuronConfigSchema } from '@helexa/core';
+import { gatewayConfigSchema, hubEnvironment, loadConfig, neuronConfigSchema } from '@helexa/core';
 
 /** Where settings come from beside the file: the environment, and flags that were given. */
 export interface SettingsSources {
@@ -17,6 +17,12 @@ const rest = ({ file, env, overrides }: SettingsSources) => ({
 export const loadGatewaySettings = (sources: SettingsSources) =>
   loadConfig({ schema: gatewayConfigSchema, name: 'cortex', envPrefix: 'CORTEX_', ...rest(sources) });
 
-/** Settings of a neuron: neuron.toml, `NEURON_...`, flags. */
+/** Settings of a neuron: the variables of the Hugging Face tools, neuron.toml, `NEURON_...`, flags. */
 export const loadNeuronSettings = (sources: SettingsSources) =>
-  loadConfig({ schema: neuronConfigSchema, name: 'neuron', envPrefix: 'NEURON_', ...rest(sources) });
+  loadConfig({
+    schema: neuronConfigSchema,
+    name: 'neuron',
+    envPrefix: 'NEURON_',
+    fallbacks: hubEnvironment(sources.env),
+    ...rest(sources),
+  });

@@ -44,7 +44,7 @@ const pages: readonly Page[] = [
 /** The reference page of both configuration files: keys, types and defaults from the schemas, words from their comments. */
 export function renderConfigPage(root: string): string {
   const folder = join(root, 'packages', 'core', 'src', 'config');
-  const shared = comments(join(folder, 'shared-schema.ts'));
+  const shared = ['shared-schema.ts', 'hub-schema.ts'].flatMap((file) => [...comments(join(folder, file))]);
   const sections = pages.map(({ file, prefix, purpose, schema, source }) => {
     const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
     const words = new Map([...shared, ...comments(join(folder, source))]);

@@ -1,7 +1,8 @@
 import { parse } from 'smol-toml';
 import { z } from 'zod';
 import { CortexError } from '../errors/cortex-error.js';
-import { keysAt, nearestOf, schemaAt } from './schema-keys.js';
+import { nearestOf } from '../text/nearest.js';
+import { keysAt, schemaAt } from './schema-keys.js';
 
 export interface EnvironmentValue {
   readonly path: readonly string[];

@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { CortexError } from '../errors/cortex-error.js';
-import { environmentValues } from './environment.js';
+import { nearestOf } from '../text/nearest.js';
+import { type EnvironmentValue, environmentValues } from './environment.js';
 import { type ConfigDocument, configPlaces, findConfig, readConfig } from './find-config.js';
-import { keysAt, nearestOf } from './schema-keys.js';
+import { keysAt } from './schema-keys.js';
 import { lineFinder } from './toml-lines.js';
 
 /** Where a value of the configuration came from. */
@@ -20,6 +21,8 @@ export interface LoadConfigOptions<Schema extends z.ZodType> {
   /** Reads this file, and fails when it is absent, instead of the usual places. */
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Values of variables that other tools share with us; they yield to everything else. */
+  readonly fallbacks?: readonly EnvironmentValue[] | undefined;
   /** Nested values that win over all others, such as flags of a command. */
   readonly overrides?: Readonly<Record<string, unknown>> | undefined;
   /** Folder of the first place; the current one when absent. */
@@ -150,6 +153,8 @@ export const loadConfig = async <Schema extends z.ZodType>(
     ? await readConfig(options.file, name)
     : await findConfig(configPlaces(name, options.folder ?? '.', options.env['HOME']), name);
   const layers = new Layers();
+  for (const { path, value, name: variable } of options.fallbacks ?? [])
+    layers.add(nest(path, value), () => ({ kind: 'environment', name: variable }));
   if (found) addFile(layers, found);
   for (const { path, value, name: variable } of environmentValues(schema, options.envPrefix, options.env)) {
     layers.add(nest(path, value), () => ({ kind: 'environment', name: variable }));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hubSchema } from './hub-schema.js';
 import { bodyLimitBytes, listenAddress, logSchema } from './shared-schema.js';
 
 const device = z.enum(['auto', 'cpu', 'reference', 'cuda']);
@@ -33,6 +34,7 @@ export const neuronConfigSchema = z.strictObject({
       prefix_cache: z.boolean().default(true),
     })
     .prefault({}),
+  hub: hubSchema,
   body_limit_bytes: bodyLimitBytes,
   log: logSchema,
 });

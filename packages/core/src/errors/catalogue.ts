@@ -70,6 +70,12 @@ export const catalogue = {
     message: (d) =>
       `Cannot load architecture '${d.name}': installed plugins serve ${d.known.map((k) => `'${k}'`).join(', ') || 'none'}`,
     suggestion: (d) => (d.plugin ? `Run: cortex plugins install ${d.plugin}` : undefined),
+    wire: (d) => ({
+      kind: d.plugin ? 'plugin_missing' : 'unsupported_architecture',
+      model_type: d.name,
+      supported: d.known,
+      ...(d.plugin ? { plugin: d.plugin } : {}),
+    }),
   }),
   architecture_contract: row<{ name: string; reason: string }>({
     status: 500,
@@ -140,6 +146,7 @@ export const catalogue = {
     type: 'invalid_request_error',
     message: (d) => `Cannot shard '${d.slot}' over ${d.ranks} ranks: ${d.have}; ${d.want}`,
     suggestion: (d) => (d.works?.length ? `Use ${d.works.map((ranks) => `--tp ${ranks}`).join(' or ')}` : undefined),
+    wire: (d) => ({ kind: 'cannot_shard', tp_size: d.ranks, works: d.works ?? [] }),
   }),
   graph_invalid: row<{ node: string; reason: string }>({
     status: 500,
@@ -437,6 +444,113 @@ export const catalogue = {
     exit: 69,
     type: 'api_error',
     message: (d) => `Cannot allocate ${d.what}: it needs ${d.wantBytes} bytes; ${d.haveBytes} are available`,
+  }),
+  model_does_not_fit: row<{ what: string; wantBytes: number; haveBytes: number; remedies?: readonly string[] }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot fit ${d.what}: it needs ${d.wantBytes} bytes; ${d.haveBytes} are free`,
+    suggestion: (d) => (d.remedies?.length ? d.remedies.join('; or ') : undefined),
+    wire: (d) => ({
+      kind: 'insufficient_vram_for_load',
+      required_mb: Math.ceil(d.wantBytes / 2 ** 20),
+      free_mb: Math.floor(d.haveBytes / 2 ** 20),
+    }),
+  }),
+  source_unknown: row<{ model: string; scheme: string; known: readonly string[] }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot fetch model '${d.model}': source '${d.scheme}' is unknown; known are ${d.known.map((k) => `'${k}'`).join(', ')}`,
+    suggestion: () => `Add an entry to 'hub.sources' of neuron.toml`,
+  }),
+  repo_not_found: row<{ model: string; endpoint: string }>({
+    status: 422,
+    exit: 66,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot find model '${d.model}': the registry '${d.endpoint}' does not have it`,
+    suggestion: () => 'Check the spelling; a private repository is only shown to those who have a token for it',
+    wire: (d) => ({ kind: 'repo_not_found', model_id: d.model }),
+  }),
+  repo_unauthorised: row<{ model: string; endpoint: string; hasToken: boolean }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot read model '${d.model}': the registry '${d.endpoint}' ${d.hasToken ? 'refuses the token' : 'wants a token, and none is set'}`,
+    suggestion: () => `Set HF_TOKEN, or 'hub.token_file' in neuron.toml`,
+    wire: (d) => ({ kind: 'repo_unauthorised', model_id: d.model }),
+  }),
+  repo_forbidden: row<{ model: string; endpoint: string; isGated: boolean }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot read model '${d.model}': ${d.isGated ? 'it is gated, and this token has no access' : `the registry '${d.endpoint}' does not allow it`}`,
+    suggestion: (d) => (d.isGated ? `Accept the terms of the model at ${d.endpoint}/${d.model}` : undefined),
+    wire: (d) => ({ kind: 'repo_forbidden', model_id: d.model }),
+  }),
+  /** Passing: the network, or the registry's own trouble. */
+  repo_fetch_failed: row<{ model: string; cause: string; file?: string }>({
+    status: 422,
+    exit: 75,
+    type: 'api_error',
+    message: (d) => `Cannot fetch ${d.file ? `'${d.file}' of ` : ''}model '${d.model}': ${d.cause}`,
+    wire: (d) => ({ kind: 'repo_fetch_failed', model_id: d.model, cause: d.cause }),
+  }),
+  empty_repo: row<{ model: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot load model '${d.model}': its repository has no .safetensors and no .gguf file`,
+    wire: (d) => ({ kind: 'empty_repo', model_id: d.model }),
+  }),
+  repo_unsupported: row<{ model: string; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot load model '${d.model}': ${d.reason}`,
+    wire: (d) => ({ kind: 'repo_unsupported', model_id: d.model }),
+  }),
+  quant_not_found: row<{ model: string; requested: string; available: readonly string[]; nearest: string | null }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot find quantisation '${d.requested}' of model '${d.model}': it has ${d.available.map((name) => `'${name}'`).join(', ')}`,
+    suggestion: (d) => (d.nearest === null ? undefined : `Did you mean '${d.nearest}'?`),
+    wire: (d) => ({
+      kind: 'quant_not_found',
+      model_id: d.model,
+      requested: d.requested,
+      available: d.available,
+      nearest: d.nearest,
+    }),
+  }),
+  download_corrupt: row<{ model: string; file: string; reason: string }>({
+    status: 422,
+    exit: 65,
+    type: 'api_error',
+    message: (d) => `Cannot keep '${d.file}' of model '${d.model}': ${d.reason}; nothing of it was kept`,
+    wire: (d) => ({ kind: 'download_corrupt', model_id: d.model }),
+  }),
+  disk_full: row<{ folder: string; wantBytes: number; haveBytes: number }>({
+    status: 422,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot download into '${d.folder}': ${d.wantBytes} bytes are wanted; ${d.haveBytes} are free`,
+    suggestion: () => `Free some space, or set 'hub.cache_dir' of neuron.toml to another disk`,
+    wire: (d) => ({ kind: 'disk_full', required_mb: Math.ceil(d.wantBytes / 2 ** 20) }),
+  }),
+  /** The cache itself is not what it should be: permissions, or files where folders are wanted. */
+  cache_unusable: row<{ folder: string; reason: string }>({
+    status: 422,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot use model cache '${d.folder}': ${d.reason}`,
+    suggestion: () => `Set 'hub.cache_dir' of neuron.toml, or HF_HUB_CACHE, to a folder that can be written`,
+    wire: () => ({ kind: 'cache_unusable' }),
   }),
   model_id_invalid: row<{ model: string; reason: string }>({
     status: 400,
