@@ -1,5 +1,16 @@
 // One run for every package. Tests are compiled by `tsc -b` first; rewritePaths maps a source file to its compiled twin.
-const packages = ['core', 'graph', 'arch-llama', 'arch-qwen3', 'arch-qwen3-next', 'kernels-cpu', 'kernels-cuda', 'neuron', 'gateway', 'cli'];
+const packages = [
+  'core',
+  'graph',
+  'arch-llama',
+  'arch-qwen3',
+  'arch-qwen3-next',
+  'kernels-cpu',
+  'kernels-cuda',
+  'neuron',
+  'gateway',
+  'cli',
+];
 
 export default {
   files: ['packages/*/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
