@@ -1,4 +1,7 @@
 import type { Architecture } from '@helexa/graph';
+import { qwen3Next, qwen35, qwen35Moe } from './qwen3-next.js';
 
-/** Architectures of this package: none yet (see README). */
-export const architectures: readonly Architecture[] = [];
+export { qwen3Next, qwen35, qwen35Moe } from './qwen3-next.js';
+
+/** Architectures of this package. */
+export const architectures: readonly Architecture[] = [qwen3Next, qwen35, qwen35Moe];

@@ -10,6 +10,8 @@ export interface CheckpointTensor {
   readonly slot: string;
   /** Norms, biases and other vectors: always stored as floats. */
   readonly vector: boolean;
+  /** Not quantised when the rest of the model is. */
+  readonly exact: boolean;
 }
 
 /** Every tensor of a checkpoint that fills this table, each once, in table order. Computed rows need none. */
@@ -22,14 +24,20 @@ export function listCheckpointTensors(table: WeightsTable, kind: Checkpoint['kin
       if (!source) continue;
       for (const name of tensorNames(source, layer))
         if (!tensors.has(name))
-          tensors.set(name, { name, shape: fileShape(row, segment, source), slot, vector: row.cols === null });
+          tensors.set(name, {
+            name,
+            shape: fileShape(row, segment, source),
+            slot,
+            vector: row.cols === null,
+            exact: row.exact ?? false,
+          });
     }
   }
   return [...tensors.values()];
 }
 
 /**
- * A checkpoint that exists on paper only: headers as they would be, formats given by slot. Vectors are F32; a row that is not
+ * A checkpoint that exists on paper only: headers as they would be, formats given by slot. Vectors and rows kept exact are F32; a row that is not
  * whole blocks of its format is refused.
  */
 export function paperCheckpoint(
@@ -43,8 +51,8 @@ export function paperCheckpoint(
   const kind = options.kind ?? 'safetensors';
   const tensors = new Map<string, TensorEntry>();
   let begin = 0;
-  for (const { name, shape, slot, vector } of listCheckpointTensors(table, kind)) {
-    const format = vector ? 'F32' : options.format(slot);
+  for (const { name, shape, slot, vector, exact } of listCheckpointTensors(table, kind)) {
+    const format = vector || exact ? 'F32' : options.format(slot);
     if (shape.at(-1)! % blockOf[format].elements !== 0)
       throw new CortexError('tensor_format', { tensor: name, format, supported: ['F32', 'F16', 'BF16'] });
     const elements = shape.reduce((product, size) => product * size, 1);

@@ -21,7 +21,7 @@ export function mixtureOf(quant: string, layers: number, isTied: boolean): Mixtu
   return {
     kind: 'gguf',
     formatOf: (tensor) => {
-      if (tensor.vector) return 'F32';
+      if (tensor.vector || tensor.exact) return 'F32';
       const wanted = mixed !== undefined && takesMoreBits(tensor.name, layers, isTied) ? 'Q6_K' : base;
       // Rows that are not whole super-blocks fall back to a format of small blocks.
       return tensor.shape.at(-1)! % blockOf[wanted].elements === 0 ? wanted : 'Q8_0';

@@ -43,7 +43,10 @@ const targets: readonly Target[] = [
   { name: 'quantised', backend: nullBackend({ quantises: true }), ranks: [1], format: 'Q8_0' },
 ];
 
-/** Programs of every tiny checkpoint of the architecture packages; a refusal to shard is told in place of a program. */
+/** What may be said in place of a program: too many ranks, or rows too short for blocks. */
+const refusals: ReadonlySet<string> = new Set(['cannot_shard', 'tensor_format']);
+
+/** Programs of every tiny checkpoint of the architecture packages; a refusal is told in place of a program. */
 export async function goldenPrograms(root: string, architectures: readonly Architecture[]): Promise<GoldenProgram[]> {
   const registry = createArchitectureRegistry(architectures);
   const programs: GoldenProgram[] = [];
@@ -66,7 +69,7 @@ function programsText(options: CompileOptions, format: WeightFormat | undefined)
     const compiled = format === undefined ? compile(options) : compileFromConfig({ ...options, format: () => format });
     return compiled.programs.map((program) => program.text).join('\n');
   } catch (error) {
-    if (CortexError.isInstance(error) && error.code === 'cannot_shard') return `${error.message}\n`;
+    if (CortexError.isInstance(error) && refusals.has(error.code)) return `${error.message}\n`;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { CortexError } from '@helexa/core';
 import type { KvFormat, MemoryReport } from '../backend.js';
-import type { Matrix, ReferenceCache, ReferenceContext, ReferenceState } from '../op.js';
+import type { Matrix, OpDefinition, ReferenceCache, ReferenceContext, ReferenceState } from '../op.js';
+import type { OpName } from '../opcodes.js';
 import type { Program } from '../program.js';
 import type { StepLayout } from '../step.js';
 import { type Instruction, type Operand, readProgram } from './instruction.js';
@@ -12,7 +13,11 @@ export interface RankOptions {
   readonly layout: StepLayout;
   readonly kvFormat: KvFormat;
   readonly step: ReferenceContext['step'];
+  readonly overrides: ReferenceOverrides;
 }
+
+/** Ops that compute something else than they mean. */
+export type ReferenceOverrides = Partial<Readonly<Record<OpName, OpDefinition['reference']>>>;
 
 /** One rank of a model: its weights, arena, cache and state, and its program read back from words. */
 export class ReferenceRank {
@@ -58,8 +63,9 @@ export class ReferenceRank {
 
   /** Runs one instruction over `rows` rows; `peers` answers an input of every rank. */
   run(instruction: Instruction, rows: number, peers: ReferenceContext['peers']): void {
-    const { program, step } = this.#options;
-    instruction.definition.reference({
+    const { program, step, overrides } = this.#options;
+    const reference = overrides[instruction.op] ?? instruction.definition.reference;
+    reference({
       rows,
       rank: program.rank,
       ranks: program.ranks,

@@ -8,7 +8,7 @@ import type { Matrix, ReferenceContext } from '../op.js';
 import { type FusedOp, type OpName, opcodes } from '../opcodes.js';
 import { layoutStep, type StepLayout } from '../step.js';
 import { checkLockStep, type Instruction } from './instruction.js';
-import { ReferenceRank } from './reference-rank.js';
+import { type ReferenceOverrides, ReferenceRank } from './reference-rank.js';
 import { checkStep } from './step-check.js';
 
 export interface ReferenceOptions {
@@ -16,6 +16,8 @@ export interface ReferenceOptions {
   readonly fusions?: readonly FusedOp[];
   /** Milliseconds since any moment; for the report of a step, and for giving way to other work now and then. */
   readonly now?: () => number;
+  /** Ops that compute something else: mutations, for tests of tests. */
+  readonly overrides?: ReferenceOverrides;
 }
 
 const allFusions: readonly FusedOp[] = ['add_rms_norm', 'linear_add', 'linear_swiglu', 'qk_norm_rope_append'];
@@ -30,6 +32,7 @@ const sliceMs = 10;
 export function referenceBackend({
   fusions = allFusions,
   now = () => performance.now(),
+  overrides = {},
 }: ReferenceOptions = {}): Backend {
   const models = new Set<ReferenceModel>();
   return {
@@ -43,7 +46,7 @@ export function referenceBackend({
       { index: 0, name: 'reference', memoryBytes: totalmem(), freeBytes: freemem(), capability: 'float64' },
     ],
     load: async (spec) => {
-      const model = new ReferenceModel(spec, now, () => models.delete(model));
+      const model = new ReferenceModel(spec, now, overrides, () => models.delete(model));
       models.add(model);
       return model;
     },
@@ -66,7 +69,12 @@ class ReferenceModel implements DeviceModel {
   #isDisposed = false;
   #running: Promise<StepReport> | null = null;
 
-  constructor({ programs, limits, kvFormat }: ModelSpec, now: () => number, onDispose: () => void) {
+  constructor(
+    { programs, limits, kvFormat }: ModelSpec,
+    now: () => number,
+    overrides: ReferenceOverrides,
+    onDispose: () => void,
+  ) {
     checkSpec(programs);
     this.layout = layoutStep(limits);
     this.buffer = new ArrayBuffer(this.layout.size * 4);
@@ -75,7 +83,7 @@ class ReferenceModel implements DeviceModel {
     this.#onDispose = onDispose;
     this.#vocab = programs[0]!.vocab;
     this.#ranks = programs.map(
-      (program) => new ReferenceRank({ program, layout: this.layout, kvFormat, step: this.#step }),
+      (program) => new ReferenceRank({ program, layout: this.layout, kvFormat, step: this.#step, overrides }),
     );
     checkLockStep(this.#ranks.map((rank) => rank.instructions));
     this.memory = this.#ranks.map((rank) => rank.memory);

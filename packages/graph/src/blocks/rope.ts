@@ -24,19 +24,22 @@ export type RopeScaling =
 
 export interface Rope {
   readonly theta: number;
+  /** Share of a head's columns that are rotated: 1 unless a family asks for partial rotation. */
+  readonly fraction: number;
   readonly scaling: RopeScaling;
 }
 
 /** Both spellings that config.json knows: flat `rope_theta` with `rope_scaling`, or `rope_parameters`. */
 export interface RopeFields {
   readonly rope_theta?: number | undefined;
+  readonly partial_rotary_factor?: number | undefined;
   readonly rope_scaling?: Readonly<Record<string, unknown>> | null | undefined;
   readonly rope_parameters?: Readonly<Record<string, unknown>> | null | undefined;
   readonly max_position_embeddings: number;
 }
 
 /** Reads the rotary settings of a config; refuses by name what no frequency table here can express. */
-export function parseRope(config: RopeFields, file: string): Rope {
+export function parseRope(config: RopeFields, file: string, options: { readonly partial?: boolean } = {}): Rope {
   const [field, given] = config.rope_parameters
     ? (['rope_parameters', config.rope_parameters] as const)
     : (['rope_scaling', config.rope_scaling ?? {}] as const);
@@ -50,17 +53,23 @@ export function parseRope(config: RopeFields, file: string): Rope {
     return value;
   };
   const theta = number('rope_theta', config.rope_theta ?? 10_000);
-  const rotated = number('partial_rotary_factor', 1);
-  requireConfig(rotated === 1, file, `'${field}.partial_rotary_factor' is ${rotated}; only 1 is supported`);
+  const fraction = number('partial_rotary_factor', config.partial_rotary_factor ?? 1);
+  const wanted = options.partial ? 'at most 1 is wanted' : 'only 1 is supported';
+  requireConfig(
+    fraction === 1 || (options.partial === true && fraction < 1),
+    file,
+    `'${field}.partial_rotary_factor' is ${fraction}; ${wanted}`,
+  );
   const type = (given['rope_type'] ?? given['type'] ?? 'default') as RopeScaling['type'];
   switch (type) {
     case 'default':
-      return { theta, scaling: { type } };
+      return { theta, fraction, scaling: { type } };
     case 'linear':
-      return { theta, scaling: { type, factor: number('factor') } };
+      return { theta, fraction, scaling: { type, factor: number('factor') } };
     case 'llama3':
       return {
         theta,
+        fraction,
         scaling: {
           type,
           factor: number('factor'),
@@ -73,6 +82,7 @@ export function parseRope(config: RopeFields, file: string): Rope {
       const factor = number('factor');
       return {
         theta,
+        fraction,
         scaling: {
           type,
           factor,

@@ -4,6 +4,7 @@ import { type Checkpoint, CortexError, openCheckpoint, type WeightFormat } from 
 import type { Architecture } from '../architecture.js';
 import { nullBackend } from '../backends/null.js';
 import { referenceBackend } from '../backends/reference.js';
+import type { ReferenceOverrides } from '../backends/reference-rank.js';
 import { compileFromConfig } from '../compile.js';
 import type { StepLimits } from '../step.js';
 import type { WeightRow } from '../weights.js';
@@ -20,7 +21,11 @@ export type SuiteTest = (title: string, body: (t: SuiteAssertions) => Promise<vo
 /** A wrong copy of the architecture, which the golden values must tell from the right one. */
 export interface Mutation {
   readonly name: string;
-  readonly of: (architecture: Architecture) => Architecture;
+  readonly of?: (architecture: Architecture) => Architecture;
+  /** Ops that compute something else. */
+  readonly ops?: ReferenceOverrides;
+  /** More than 1: only a division can show it. */
+  readonly ranks?: number;
 }
 
 export interface ArchitectureSuiteOptions {
@@ -70,10 +75,13 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
     const checkpoint = await openCheckpoint(fixture);
     return { checkpoint, config: configOf(architecture, checkpoint) };
   };
-  const load = async (changes: { ranks?: number; plain?: boolean; of?: Architecture } = {}) => {
+  const load = async (
+    changes: { ranks?: number; plain?: boolean; of?: Architecture; overrides?: ReferenceOverrides } = {},
+  ) => {
     const { checkpoint } = await open();
     const subject = changes.of ?? architecture;
-    const backend = referenceBackend(changes.plain ? { fusions: [] } : {});
+    const { overrides = {} } = changes;
+    const backend = referenceBackend({ overrides, ...(changes.plain ? { fusions: [] } : {}) });
     const config = configOf(subject, checkpoint);
     return ScriptedModel.load({ architecture: subject, config, checkpoint, backend, ranks: changes.ranks ?? 1 });
   };
@@ -148,8 +156,15 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
         compiled.plan.ranks.map((rank) => rank.activationBytes),
         compiled.programs.map((program) => program.arenaElements * 4),
       );
-      const layers = compiled.facts.state.filter((layer) => layer.kind === 'kv').length;
-      t.true(compiled.programs.every((program) => program.kv.length === layers));
+      const { state } = compiled.facts;
+      const layersOf = (kind: (typeof state)[number]['kind']) => state.filter((layer) => layer.kind === kind).length;
+      t.true(compiled.programs.every((program) => program.kv.length === layersOf('kv')));
+      t.true(compiled.programs.every((program) => program.state.length === layersOf('recurrent')));
+      t.deepEqual(
+        compiled.plan.ranks.reduce((sum, rank) => sum + rank.stateBytesPerSequence, 0),
+        4 * state.reduce((sum, layer) => sum + (layer.kind === 'kv' ? 0 : layer.convElements + layer.deltaElements), 0),
+        'state of all ranks is the state of the model',
+      );
       await model.dispose();
     }
   });
@@ -188,7 +203,8 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
 
   for (const mutation of mutations)
     test(`${name} fails its golden values when mutated: ${mutation.name}`, async (t) => {
-      const model = await load({ of: mutation.of(architecture) });
+      const { ranks: count = 1, ops: overrides = {} } = mutation;
+      const model = await load({ of: mutation.of?.(architecture) ?? architecture, overrides, ranks: count });
       const golden = (await goldenCases(fixture)).find((candidate) => candidate.logits)!;
       const difference = largestDifference(await model.prefill(golden.ids), golden.logits!);
       t.true(difference > mutationBound, `the bound admits it: ${difference}`);
