@@ -71,7 +71,7 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
         { title: `Load ${plan.id} on ${plan.device}`, task: () => stack!.loadModel(plan.id) },
       ];
       await new Listr(steps, {
-        renderer: this.jsonEnabled() ? 'silent' : process.stdout.isTTY ? 'default' : 'simple',
+        renderer: this.jsonEnabled() ? 'silent' : hasWidth(process.stdout) ? 'default' : 'simple',
         registerSignalListeners: false,
       }).run();
       plan.logGate.isOpen = true;
@@ -160,3 +160,6 @@ interface UpFlags {
 /** A person at a terminal sees warnings only, unless a file or a variable asks for more. */
 const quiet = <Config extends GatewayConfig | NeuronConfig>({ config, origins }: LoadedConfig<Config>): Config =>
   origins.get('log.level')?.kind === 'default' ? { ...config, log: { level: 'warn' } } : config;
+
+/** Moving lines need a terminal that says how wide it is. */
+const hasWidth = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && stream.columns > 0;
