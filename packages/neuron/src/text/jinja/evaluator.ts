@@ -221,7 +221,7 @@ class Evaluator {
     for (let index = 0; index < items.length; index++) {
       runtime.spend();
       const inner = new Scope(scope);
-      inner.set('loop', new Callable('loop', recurse, loopMembers(items, index, depth, changed)));
+      inner.set('loop', new Callable('loop', recurse, (name) => loopMember(name, items, index, depth, changed)));
       this.#assign(statement.target, items[index]!, inner);
       if (this.#body(statement.body, inner, output) === 'break') return;
     }
@@ -345,7 +345,8 @@ class Evaluator {
     if (method !== undefined) return method;
     if (isDict(object) && object.has(name)) return object.get(name)!;
     if (object instanceof Namespace && object.members.has(name)) return object.members.get(name)!;
-    if (object instanceof Callable && object.members.has(name)) return object.members.get(name)!;
+    const member = object instanceof Callable ? object.member(name) : undefined;
+    if (member !== undefined) return member;
     if (isUndefined(object)) throw runtime.fail(object.reason);
     return new UndefinedValue(`'${typeName(object)}' has no attribute '${name}'`);
   }
@@ -406,6 +407,7 @@ class Evaluator {
           : this.#evaluate(node.operand, scope);
     const args = new MethodArguments(node.name, this.#arguments(node.args, scope, null), this.#runtime);
     this.#runtime.line = node.line;
+    this.#runtime.touch(value);
     return filters.get(node.name)!(value, args, this.#runtime);
   }
 
@@ -420,32 +422,46 @@ class Evaluator {
 const orUndefined = (value: Value | undefined, reason: () => string): Value =>
   value === undefined ? new UndefinedValue(reason()) : value;
 
-function loopMembers(
+/** What `loop` tells inside a loop; made only when a template asks. */
+function loopMember(
+  name: string,
   items: readonly Value[],
   index: number,
   depth: number,
   changed: (args: Arguments) => Value,
-): ReadonlyMap<string, Value> {
-  return new Map<string, Value>([
-    ['index', index + 1],
-    ['index0', index],
-    ['revindex', items.length - index],
-    ['revindex0', items.length - index - 1],
-    ['first', index === 0],
-    ['last', index === items.length - 1],
-    ['length', items.length],
-    ['depth', depth + 1],
-    ['depth0', depth],
-    ['previtem', orUndefined(items[index - 1], () => 'there is no previous item')],
-    ['nextitem', orUndefined(items[index + 1], () => 'there is no next item')],
-    [
-      'cycle',
-      new Callable('cycle', ({ positional }) =>
+): Value | undefined {
+  switch (name) {
+    case 'index':
+      return index + 1;
+    case 'index0':
+      return index;
+    case 'revindex':
+      return items.length - index;
+    case 'revindex0':
+      return items.length - index - 1;
+    case 'first':
+      return index === 0;
+    case 'last':
+      return index === items.length - 1;
+    case 'length':
+      return items.length;
+    case 'depth':
+      return depth + 1;
+    case 'depth0':
+      return depth;
+    case 'previtem':
+      return orUndefined(items[index - 1], () => 'there is no previous item');
+    case 'nextitem':
+      return orUndefined(items[index + 1], () => 'there is no next item');
+    case 'cycle':
+      return new Callable('cycle', ({ positional }) =>
         orUndefined(positional[index % positional.length], () => 'there is nothing to cycle'),
-      ),
-    ],
-    ['changed', new Callable('changed', changed)],
-  ]);
+      );
+    case 'changed':
+      return new Callable('changed', changed);
+    default:
+      return undefined;
+  }
 }
 
 /** Python's extended slice. */

@@ -233,7 +233,6 @@ const escapes: Readonly<Record<string, string>> = {
   f: '\f',
   v: '\v',
   a: '\u0007',
-  '0': '\0',
   '\n': '',
 };
 
@@ -241,8 +240,9 @@ const escapes: Readonly<Record<string, string>> = {
 function unescapeString(body: string): string {
   if (!body.includes('\\')) return body;
   return body.replace(
-    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\s\S]))/g,
-    (whole, x: string, u: string, long: string, char: string) => {
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|([\s\S]))/g,
+    (whole, x: string, u: string, long: string, octal: string, char: string) => {
+      if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8));
       const hex = x ?? u ?? long;
       if (hex !== undefined) {
         const point = Number.parseInt(hex, 16);

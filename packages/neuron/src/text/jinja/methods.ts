@@ -82,14 +82,20 @@ export function methodOf(value: Value, name: string, runtime: Runtime): Callable
 function bind<Self>(methods: ReadonlyMap<string, Method<Self>>, self: Self, name: string, runtime: Runtime) {
   const method = methods.get(name);
   if (method === undefined) return undefined;
-  return new Callable(name, (args) => method(self, new MethodArguments(name, args, runtime), runtime));
+  return new Callable(name, (args) => {
+    runtime.touch(self);
+    return method(self, new MethodArguments(name, args, runtime), runtime);
+  });
 }
 
 const result = (text: string, runtime: Runtime): string => runtime.text(text);
 
 /** White space that Python strips: JavaScript's, the separators U+001C to U+001F and U+0085, without U+FEFF. */
-const isSpace = (char: string): boolean =>
-  (char !== '\ufeff' && /\s/.test(char)) || (char >= '\x1c' && char <= '\x1f') || char === '\x85';
+const isSpace = (char: string): boolean => {
+  const code = char.charCodeAt(0);
+  if (code < 0x80) return code === 0x20 || (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x1f);
+  return code === 0x85 || (code !== 0xfeff && /\s/.test(char));
+};
 
 export function strip(text: string, characters: string | null, left: boolean, right: boolean): string {
   const set = characters === null ? null : new Set(characters);

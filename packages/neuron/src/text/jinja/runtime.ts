@@ -10,7 +10,7 @@ export interface RenderLimits {
   readonly depth: number;
 }
 
-export const defaultRenderLimits: RenderLimits = { steps: 8_000_000, characters: 32 * 1024 * 1024, depth: 100 };
+export const defaultRenderLimits: RenderLimits = { steps: 4_000_000, characters: 32 * 1024 * 1024, depth: 100 };
 
 /** Longest range, as the reference sandbox has it. */
 export const maxRange = 100_000;
@@ -48,6 +48,13 @@ export class Runtime {
     if (characters > this.limits.characters) {
       throw this.fail(`a text is longer than ${this.limits.characters} characters`);
     }
+  }
+
+  /** Counts an operation that reads all of a text, list or dictionary. */
+  touch(value: unknown): void {
+    if (typeof value === 'string') this.spend(value.length >> 6);
+    else if (Array.isArray(value)) this.spend(value.length >> 2);
+    else if (value instanceof Map) this.spend(value.size >> 2);
   }
 
   list<T>(items: T[]): T[] {

@@ -66,13 +66,17 @@ export interface Arguments {
 export class Callable {
   readonly name: string;
   readonly call: (args: Arguments) => Value;
-  /** What a macro or `loop` lets a template read of it. */
-  readonly members: ReadonlyMap<string, Value>;
+  /** What `loop` lets a template read of it. */
+  readonly member: (name: string) => Value | undefined;
 
-  constructor(name: string, call: (args: Arguments) => Value, members: ReadonlyMap<string, Value> = new Map()) {
+  constructor(
+    name: string,
+    call: (args: Arguments) => Value,
+    member: (name: string) => Value | undefined = () => undefined,
+  ) {
     this.name = name;
     this.call = call;
-    this.members = members;
+    this.member = member;
   }
 }
 
@@ -185,8 +189,12 @@ function reprOfString(value: string): string {
 /** Python's `==`. */
 export function isEqual(a: Value, b: Value, runtime: Runtime): boolean {
   runtime.spend();
+  if (typeof a === 'string' && typeof b === 'string') {
+    if (a.length !== b.length) return false;
+    runtime.touch(a);
+    return a === b;
+  }
   if (a === b) return true;
-  if (typeof a === 'string' && typeof b === 'string') return false;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null && y !== null) return x === y;
   if (isUndefined(a) && isUndefined(b)) return true;
@@ -206,7 +214,10 @@ export function compareValues(a: Value, b: Value, runtime: Runtime): number {
   runtime.spend();
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null && y !== null) return x - y;
-  if (typeof a === 'string' && typeof b === 'string') return comparePoints(a, b);
+  if (typeof a === 'string' && typeof b === 'string') {
+    runtime.touch(a.length < b.length ? a : b);
+    return comparePoints(a, b);
+  }
   if (isList(a) && isList(b) && a instanceof Tuple === b instanceof Tuple) {
     return runtime.nested(() => {
       for (let i = 0; i < Math.min(a.length, b.length); i++) {
@@ -231,6 +242,7 @@ function comparePoints(a: string, b: string): number {
 
 /** Items that a `for` or a filter goes over; a string gives its characters, a dictionary its keys. */
 export function itemsOf(value: Value, runtime: Runtime): readonly Value[] {
+  runtime.touch(value);
   if (isList(value)) return value;
   if (typeof value === 'string') return runtime.list([...runtime.text(value)]);
   if (isDict(value)) return runtime.list([...value.keys()]);

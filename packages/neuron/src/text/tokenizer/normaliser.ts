@@ -30,7 +30,7 @@ export function readNormaliser(part: JsonReader, depth = 0): Normaliser {
       // Code point by code point: a final sigma is lowered like any other.
       return (text) => (text.includes('Σ') ? [...text].map((c) => c.toLowerCase()).join('') : text.toLowerCase());
     case 'StripAccents':
-      return (text) => text.replace(/\p{Mn}/gu, '');
+      return (text) => text.replace(/\p{M}/gu, '');
     case 'Strip': {
       const left = part.boolean('strip_left', true);
       const right = part.boolean('strip_right', true);
