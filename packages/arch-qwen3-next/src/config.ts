@@ -1,6 +1,7 @@
 import type { GgufMetadata } from '@helexa/core';
 import { ggufReader, parseModelConfig, parseRope, type Rope, requireConfig } from '@helexa/graph';
 import { z } from 'zod';
+import { parseVisionConfig, type VisionConfig } from './vision.js';
 
 const count = z.int().positive();
 const layerKind = z.enum(['full_attention', 'linear_attention']);
@@ -69,6 +70,8 @@ export interface HybridConfig extends Fields {
   readonly experts: Experts | null;
   /** Layers whose feed-forward part is a mixture of experts; the others have a SwiGLU of `intermediate_size`. */
   readonly sparseLayers: readonly number[];
+  /** The tower that a wrapper of text and vision has. */
+  readonly vision: VisionConfig | null;
 }
 
 /** Parses config.json, refusing by name what the reference would compute and this architecture does not. */
@@ -96,7 +99,11 @@ export function parseConfig(json: unknown, file: string): HybridConfig {
     rotaryDim / 2,
   ), `'partial_rotary_factor' rotates ${rotaryDim} of ${fields.head_dim} columns of a head; an even number is wanted`);
   const sections = sectionsOf(fields, rotaryDim, require);
-  return Object.freeze({ ...fields, rope, rotaryDim, sections, layerTypes, experts, sparseLayers });
+  const vision = parseVisionConfig(json, file);
+  require(vision === null ||
+    vision.out_hidden_size ===
+      fields.hidden_size, `'vision_config.out_hidden_size' is ${vision?.out_hidden_size}; the text's 'hidden_size' (${fields.hidden_size}) is wanted`);
+  return Object.freeze({ ...fields, rope, rotaryDim, sections, layerTypes, experts, sparseLayers, vision });
 }
 
 /** A wrapper of text and vision keeps the text's keys one level down, and says itself whether the embedding is tied. */

@@ -9,6 +9,7 @@ import { type Architecture, contractVersion, defineArchitecture, type PublishedS
 import { ggufConfig, type HybridConfig, parseConfig } from './config.js';
 import { hybridFacts, hybridForward } from './hybrid.js';
 import { qwen3NextSizes, qwen35MoeSizes, qwen35Sizes } from './sizes.js';
+import { visionTower } from './vision.js';
 import { hybridWeights, type TensorNaming } from './weights.js';
 
 const text: TensorNaming = { prefixes: ['model.', 'model.language_model.'], grouped: true };
@@ -32,6 +33,7 @@ const hybrid = ({ naming, ...family }: Family): Architecture =>
     facts: hybridFacts,
     weights: (config) => hybridWeights(config, naming),
     forward: hybridForward,
+    vision: (config) => config.vision && visionTower(config.vision),
   });
 
 /** Qwen3-Next. */

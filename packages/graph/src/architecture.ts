@@ -21,6 +21,27 @@ export interface ModelFacts {
   readonly state: readonly LayerState[];
 }
 
+/** What a vision tower takes and gives: what image preprocessing and the step buffers ask. */
+export interface VisionFacts {
+  /** Pixels of a patch's side. */
+  readonly patchSize: number;
+  /** Copies of a still image that stand in a patch. */
+  readonly temporalPatchSize: number;
+  readonly channels: number;
+  /** Patches of a block's side: a block becomes one feature row. */
+  readonly merge: number;
+  readonly featureWidth: number;
+  /** The placeholder that a prompt holds for an image; one for each feature row once it is expanded. */
+  readonly imageToken: number;
+}
+
+/** A vision tower: its rows of the weights table, and its graph from `loadPatches` to `storeFeatures`. */
+export interface VisionTower {
+  readonly facts: VisionFacts;
+  readonly weights: WeightsTable;
+  forward(builder: Builder): void;
+}
+
 export interface Capabilities {
   /** True, or the sentence why not. */
   readonly tensorParallel: true | string;
@@ -55,6 +76,8 @@ export interface Architecture<Config = unknown> {
   weights(config: Config): WeightsTable;
   /** Builds the graph in global dimensions. */
   forward(builder: Builder, config: Config): void;
+  /** The tower of a model that sees; null when this one has none. */
+  vision?(config: Config): VisionTower | null;
   readonly sizes: readonly PublishedSize[];
 }
 

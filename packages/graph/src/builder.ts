@@ -43,6 +43,17 @@ export interface Builder {
   rmsNormGated(x: Value, z: Value, weight: Weight, headDim: number, eps: number): Value;
   routerTopK(logits: Value, k: number, renormalise: boolean): Value;
   moe(x: Value, choice: Value, gateUp: Weight, down: Weight, options: { k: number; experts: number }): Value;
+  /** `[patches, width]`: the pixels of each patch of the step's images. */
+  loadPatches(width: number): Value;
+  /** `[patches, cols]` of a table over side * side places, interpolated where each patch lies in its image. */
+  patchPosition(table: Weight, side: number): Value;
+  rope2d(x: Value, inverseFrequency: Weight, headDim: number): Value;
+  /** Bidirectional attention among the patches of one image. */
+  attentionDense(q: Value, k: Value, v: Value, options: { headDim: number; scale: number }): Value;
+  /** `[features, width * merge^2]`: the patches of each block side by side. */
+  patchMerge(x: Value, merge: number): Value;
+  /** Ends the graph of a vision tower: `embed` takes these rows in place of tokens. */
+  storeFeatures(x: Value): void;
   /** The rows that are sampled: everything after it runs on them only. */
   gatherRows(x: Value): Value;
   /** Ends the graph: logits of the sampled rows, one token chosen for each. */

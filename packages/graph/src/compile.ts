@@ -1,8 +1,8 @@
 import { type Checkpoint, CortexError, type WeightFormat } from '@helexa/core';
-import type { Architecture, ModelFacts } from './architecture.js';
+import type { Architecture, ModelFacts, VisionTower } from './architecture.js';
 import type { Backend, KvFormat } from './backend.js';
 import { checkParts, takePart } from './bind-weights.js';
-import { paperCheckpoint } from './checkpoint-tensors.js';
+import { listCheckpointTensors, paperCheckpoint } from './checkpoint-tensors.js';
 import { GraphBuilder } from './graph-builder.js';
 import { type MemoryPlan, planBytes } from './memory-plan.js';
 import type { OpName } from './opcodes.js';
@@ -17,7 +17,7 @@ import { type ResolvedWeights, resolveWeights } from './resolve-weights.js';
 import { rowRuns } from './shard.js';
 import type { StepLimits } from './step.js';
 import type { Graph } from './value.js';
-import type { Fill } from './weights.js';
+import type { Fill, WeightsTable } from './weights.js';
 
 /** What the compiler asks of a backend. */
 export type CompileTarget = Pick<Backend, 'name' | 'ops' | 'fusions' | 'weightFormats' | 'quantisedRowBytes'>;
@@ -52,10 +52,11 @@ export function compile(options: CompileOptions): Compiled {
       node: 'sample',
       reason: `the step buffers are made for a vocabulary of ${limits.vocab}; the model has ${facts.vocab}`,
     });
-  const table = architecture.weights(config);
+  const tower = limits.vision ? towerOf(architecture, config) : null;
+  const table = tableOf(architecture, config, checkpoint.kind, tower);
   const resolved = resolveWeights(table, checkpoint, backend.weightFormats);
   checkParts(resolved, ranks);
-  const graph = buildGraph(architecture, config, resolved);
+  const graph = buildGraph(architecture, config, resolved, tower);
   const parts = Array.from({ length: ranks }, (_, rank) => compileRank(graph, resolved, options, rank, facts));
   const programs = parts.map((part) => part.program);
   return { programs, fills: parts.map((part) => part.fills), facts, plan: planBytes(programs, limits, kvFormat) };
@@ -69,14 +70,48 @@ export function compileFromConfig(
   },
 ): Compiled {
   const { kind = 'safetensors', format } = options;
-  const checkpoint = paperCheckpoint(options.architecture.weights(options.config), { kind, format });
+  const { architecture, config, limits } = options;
+  const tower = limits.vision ? towerOf(architecture, config) : null;
+  const checkpoint = paperCheckpoint(tableOf(architecture, config, kind, tower), { kind, format });
   return compile({ ...options, checkpoint });
 }
 
-/** The forward graph in global dimensions, verified. */
-export function buildGraph(architecture: Architecture, config: unknown, resolved: ResolvedWeights): Graph {
+/** The tower of a model that can see. */
+function towerOf(architecture: Architecture, config: unknown): VisionTower {
+  const tower = architecture.vision?.(config);
+  if (tower) return tower;
+  throw new CortexError('graph_invalid', {
+    node: 'vision',
+    reason: 'the limits allow images; the model has no vision tower',
+  });
+}
+
+/** The table of the text model with that of its tower; a tower that is not compiled leaves its tensors unread. */
+function tableOf(
+  architecture: Architecture,
+  config: unknown,
+  kind: Checkpoint['kind'],
+  tower: VisionTower | null,
+): WeightsTable {
+  const table = architecture.weights(config);
+  if (tower)
+    return { rows: [...tower.weights.rows, ...table.rows], ignored: [...tower.weights.ignored, ...table.ignored] };
+  const unread = architecture.vision?.(config)?.weights;
+  if (!unread) return table;
+  const names = listCheckpointTensors(unread, kind).map(({ name }) => name);
+  return { rows: table.rows, ignored: [...table.ignored, ...unread.ignored, ...names] };
+}
+
+/** The forward graph in global dimensions, verified: the vision tower first, whose features the text model embeds. */
+export function buildGraph(
+  architecture: Architecture,
+  config: unknown,
+  resolved: ResolvedWeights,
+  tower: VisionTower | null = null,
+): Graph {
   const weights = new Map([...resolved.slots].map(([slot, { weight }]) => [slot, weight]));
   const builder = new GraphBuilder(weights, ops);
+  tower?.forward(builder);
   architecture.forward(builder, config);
   const graph = builder.build();
   verify(graph, ops);

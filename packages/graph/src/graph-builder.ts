@@ -157,6 +157,30 @@ export class GraphBuilder implements Builder {
     return this.#one('moe_down', down.slot, [inner, choice], { matrix: down }, attributes);
   }
 
+  loadPatches(width: number): Value {
+    return this.#one('load_patches', this.#scoped('patches'), [], {}, { width });
+  }
+
+  patchPosition(table: Weight, side: number): Value {
+    return this.#one('patch_position', table.slot, [], { table }, { side });
+  }
+
+  rope2d(x: Value, inverseFrequency: Weight, headDim: number): Value {
+    return this.#one('rope_2d', `${x.name}.rope`, [x], { inverseFrequency }, { headDim });
+  }
+
+  attentionDense(q: Value, k: Value, v: Value, options: { headDim: number; scale: number }): Value {
+    return this.#one('attend_dense', this.#scoped('attendDense'), [q, k, v], {}, options);
+  }
+
+  patchMerge(x: Value, merge: number): Value {
+    return this.#one('patch_merge', this.#scoped('patchMerge'), [x], {}, { merge });
+  }
+
+  storeFeatures(x: Value): void {
+    this.#node('store_features', this.#scoped('storeFeatures'), [x], {}, {});
+  }
+
   gatherRows(x: Value): Value {
     return this.#one('gather_rows', this.#scoped('gatherRows'), [x], {}, {});
   }

@@ -32,7 +32,8 @@ export interface OpDefinition {
 
 /** A sequence's state of one layer, as an op touches it: two ops conflict when one of them writes the same kind and layer. */
 export interface OpState {
-  readonly kind: 'kv' | 'conv' | 'delta';
+  /** `features` are of the step, not of a layer. */
+  readonly kind: 'kv' | 'conv' | 'delta' | 'features';
   readonly access: 'reads' | 'writes' | 'updates';
   /** The cache one layer needs (kv; on the op that writes it). */
   kvLayer?(node: ShapeContext): KvLayer;

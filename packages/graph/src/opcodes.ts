@@ -22,7 +22,7 @@ const f32 = (name: string) => [name, 'f32'] as const;
 const rotary = [i32('headDim'), i32('rotaryDim'), f32('attentionFactor'), i32('sectionH'), i32('sectionW')] as const;
 
 export const opcodes = {
-  // Rows of the table by token id; a token outside [vocabStart, vocabStart + table rows) gives zeros (vocabulary-parallel).
+  // Rows of the table by token id, and the step's feature row i for token -1 - i; a token outside [vocabStart, vocabStart + table rows) gives zeros (vocabulary-parallel).
   embed: { code: 1, inputs: [], outputs: ['y'], weights: ['table'], params: [i32('vocabStart')] },
   rms_norm: { code: 2, inputs: ['x'], outputs: ['y', 'quantised?'], weights: ['weight'], params: [f32('eps')] },
   // sum = residual + delta; y = rms_norm(sum)
@@ -145,6 +145,12 @@ export const opcodes = {
   },
   rope_2d: { code: 49, inputs: ['x'], outputs: ['y'], weights: ['inverseFrequency'], params: [i32('headDim')] },
   patch_merge: { code: 50, inputs: ['x'], outputs: ['y'], weights: [], params: [i32('merge')] },
+  // The pixels of each patch, out of the step buffer.
+  load_patches: { code: 51, inputs: [], outputs: ['y'], weights: [], params: [i32('width')] },
+  // A learned table of side * side places, interpolated at each patch's place in its image.
+  patch_position: { code: 52, inputs: [], outputs: ['y'], weights: ['table'], params: [i32('side')] },
+  // Rows of x into the step buffer, where `embed` finds them; rank 0 only.
+  store_features: { code: 53, inputs: ['x'], outputs: [], weights: [], params: [] },
 } as const satisfies Record<string, OpSignature>;
 
 export type OpName = keyof typeof opcodes;

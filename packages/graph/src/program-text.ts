@@ -7,7 +7,7 @@ export interface OperandNames {
   readonly outputs: readonly string[];
 }
 
-const rowNames = ['rows', 'sampled', 'patches'];
+const rowNames = ['rows', 'sampled', 'patches', 'features'];
 
 const byCode: ReadonlyMap<number, readonly [OpName, OpSignature]> = new Map(
   Object.entries(opcodes).map(([name, signature]) => [signature.code, [name as OpName, signature]]),

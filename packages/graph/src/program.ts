@@ -7,7 +7,7 @@ import type { WeightFormat } from '@helexa/core';
  * Instruction: 32 little-endian int32 words.
  *
  *   0        opcode
- *   1        row symbol: 0 rows, 1 sampled, 2 patches
+ *   1        row symbol: 0 rows, 1 sampled, 2 patches, 3 features
  *   2        n: width of the first output (of the first input when there is none)
  *   3        k: width of the first input (0 when there is none)
  *   4..11    four inputs, each (offset, stride); offset -1 = absent

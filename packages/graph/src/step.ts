@@ -1,3 +1,5 @@
+import type { RowSymbol } from './value.js';
+
 /**
  * The shared memory between an engine and a device: everything a step reads and everything it answers, as int32 and
  * float32 views of one preallocated buffer whose pointer native code keeps. Nothing is allocated per step.
@@ -24,6 +26,18 @@ export interface StepLimits {
   readonly maxTopLogprobs: number;
   /** Keep a copy of the logits of sampled rows for the caller (parity, tests). */
   readonly exposeLogits: boolean;
+  /** Absent: the model is compiled without its vision tower. */
+  readonly vision?: VisionLimits;
+}
+
+export interface VisionLimits {
+  /** Most patches in one step. */
+  readonly maxPatches: number;
+  /** Values of one patch. */
+  readonly patchWidth: number;
+  /** Most feature rows that one step makes, or takes in place of tokens. */
+  readonly maxFeatures: number;
+  readonly featureWidth: number;
 }
 
 /** Words of the header, in order. */
@@ -32,8 +46,9 @@ export const header = {
   rows: 1,
   sequences: 2,
   sampled: 3,
-  /** Patches of the vision tower; 0 in a text step. */
+  /** Patches for the vision tower and the feature rows it makes of them; 0 in a text step. */
   patches: 4,
+  features: 5,
   size: 16,
 } as const;
 
@@ -55,6 +70,9 @@ export const sampling = {
   size: 32,
 } as const;
 
+/** What is known of a patch: the image of the step that it is of (counted up from 0) and its place in the image's grid. */
+export const patchPlace = { image: 0, y: 1, x: 2, gridHeight: 3, gridWidth: 4, size: 5 } as const;
+
 /** Words per sampled row of the output. */
 export const sampled = {
   token: 0, // i32; -1 when no token could be chosen
@@ -68,7 +86,7 @@ export interface StepLayout {
   readonly limits: StepLimits;
   readonly pagesPerSlot: number;
   readonly header: number;
-  /** i32[maxRows]: token id of each row. */
+  /** i32[maxRows]: token id of each row; -1 - i takes feature row i in its place. */
   readonly tokens: number;
   /** i32[3][maxRows]: positions on the T, H and W axes; text uses the first only. */
   readonly positions: number;
@@ -97,6 +115,12 @@ export interface StepLayout {
   readonly topLogprob: number;
   /** f32[maxSampled][vocab] when exposeLogits, else empty. */
   readonly logits: number;
+  /** i32[patchPlace.size][maxPatches] */
+  readonly patches: number;
+  /** f32[maxPatches][patchWidth] */
+  readonly pixels: number;
+  /** f32[maxFeatures][featureWidth]: what a vision step answers, and what a text step takes for tokens below zero. */
+  readonly features: number;
   /** Words in all. */
   readonly size: number;
 }
@@ -122,12 +146,27 @@ export const layoutFields = [
   'topToken',
   'topLogprob',
   'logits',
+  'patches',
+  'pixels',
+  'features',
 ] as const satisfies readonly (keyof StepLayout)[];
+
+/** The limits of a step without vision. */
+export const noVision: VisionLimits = { maxPatches: 0, patchWidth: 0, maxFeatures: 0, featureWidth: 0 };
+
+/** Most rows of each kind that a step has. */
+export function mostRowsOf(
+  limits: Pick<StepLimits, 'maxRows' | 'maxSampled' | 'vision'>,
+): Readonly<Record<RowSymbol, number>> {
+  const { maxPatches, maxFeatures } = limits.vision ?? noVision;
+  return { rows: limits.maxRows, sampled: limits.maxSampled, patches: maxPatches, features: maxFeatures };
+}
 
 /** Lays the arrays out one after another, each at a multiple of 16 words (one cache line). */
 export function layoutStep(limits: StepLimits): StepLayout {
   const pagesPerSlot = Math.ceil(limits.maxContext / 64);
   const { maxRows, maxSequences, maxSampled } = limits;
+  const { maxPatches, patchWidth, maxFeatures, featureWidth } = limits.vision ?? noVision;
   const lengths: Record<(typeof layoutFields)[number], number> = {
     header: header.size,
     tokens: maxRows,
@@ -148,6 +187,9 @@ export function layoutStep(limits: StepLimits): StepLayout {
     topToken: maxSampled * limits.maxTopLogprobs,
     topLogprob: maxSampled * limits.maxTopLogprobs,
     logits: limits.exposeLogits ? maxSampled * limits.vocab : 0,
+    patches: patchPlace.size * maxPatches,
+    pixels: maxPatches * patchWidth,
+    features: maxFeatures * featureWidth,
   };
   const starts = {} as Record<(typeof layoutFields)[number], number>;
   let next = 0;

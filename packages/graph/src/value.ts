@@ -3,8 +3,11 @@
  * divisions of the width. Nodes are immutable and written in global dimensions: the shard pass derives a rank's own.
  */
 
-/** How many rows a value has in a step: known only at run time. */
-export type RowSymbol = 'rows' | 'sampled' | 'patches';
+/**
+ * How many rows a value has in a step: known only at run time. `patches` are pieces of images, `features` what a vision
+ * tower makes of whole blocks of them.
+ */
+export type RowSymbol = 'rows' | 'sampled' | 'patches' | 'features';
 
 /** One output of a node. */
 export interface Value {

@@ -3,7 +3,7 @@ import type { OpDefinition, OperandForm, Shape, ShapeContext } from '../op.js';
 import { type OpName, type OpSignature, opcodes } from '../opcodes.js';
 import { ops } from '../ops/index.js';
 import { instructionWords, type Program, type TensorSpec, word } from '../program.js';
-import type { StepLimits } from '../step.js';
+import { mostRowsOf, type StepLimits } from '../step.js';
 import type { RowSymbol, Weight } from '../value.js';
 
 /** One instruction of a program, read back out of its words and checked. */
@@ -26,7 +26,7 @@ export interface Operand {
   readonly rows: RowSymbol;
 }
 
-const rowSymbols: readonly RowSymbol[] = ['rows', 'sampled', 'patches'];
+const rowSymbols: readonly RowSymbol[] = ['rows', 'sampled', 'patches', 'features'];
 const byCode = new Map<number, OpName>(Object.entries(opcodes).map(([name, { code }]) => [code, name as OpName]));
 
 /** Reads a program back into instructions; throws `program_invalid` where one could touch what it must not. */
@@ -56,7 +56,7 @@ class Reader {
     const op = byCode.get(this.#words[word.opcode]!);
     if (!op) this.#refuse(`opcode ${this.#words[word.opcode]} is of no op`);
     const rows = rowSymbols[this.#words[word.rows]!];
-    if (!rows) this.#refuse(`row symbol ${this.#words[word.rows]} is none of 0, 1, 2`);
+    if (!rows) this.#refuse(`row symbol ${this.#words[word.rows]} is none of 0, 1, 2, 3`);
     const definition = ops[op];
     const signature: OpSignature = opcodes[op];
     const params = this.#params(signature);
@@ -116,7 +116,7 @@ class Reader {
       if (role === 'quantised') this.#refuse('it hands on quantised activations; this backend has no such form');
       const { width, rows } = form(role, index);
       const end = offset + (this.#mostRows(rows) - 1) * stride + width;
-      const fits = offset >= 0 && width > 0 && Number.isInteger(width) && stride >= width;
+      const fits = offset >= 0 && width > 0 && this.#mostRows(rows) > 0 && Number.isInteger(width) && stride >= width;
       if (!fits || end > this.#program.arenaElements) {
         const place = `offset ${offset}, stride ${stride}, width ${width}`;
         this.#refuse(`operand '${role}' (${place}) leaves the arena of ${this.#program.arenaElements} elements`);
@@ -127,7 +127,7 @@ class Reader {
   }
 
   #mostRows(rows: RowSymbol): number {
-    return rows === 'sampled' ? this.#limits.maxSampled : this.#limits.maxRows;
+    return mostRowsOf(this.#limits)[rows];
   }
 
   #weights(roles: readonly string[]): ReadonlyMap<string, readonly number[]> {
@@ -166,7 +166,7 @@ class Reader {
 
   #checkState(instruction: Instruction): void {
     const { state } = instruction.definition;
-    if (!state) return;
+    if (!state || state.kind === 'features') return;
     const node = this.#node(instruction);
     const layer = instruction.params.get('layer')!;
     if (state.kind === 'kv') {

@@ -1,24 +1,28 @@
 import { CortexError } from '@helexa/core';
 import { pageTokens } from '../program.js';
-import { header, type StepLayout, sampling } from '../step.js';
+import { header, noVision, patchPlace, type StepLayout, sampling } from '../step.js';
 
 /** How many rows of each kind a step has. */
 export interface StepCounts {
   readonly rows: number;
   readonly sampled: number;
   readonly patches: number;
+  readonly features: number;
 }
 
 /** Checks everything a step's buffer says before anything is computed; throws `step_invalid` naming the field. */
 export function checkStep(layout: StepLayout, i32: Int32Array, f32: Float32Array, vocab: number): StepCounts {
   const { limits } = layout;
-  const count = (field: 'rows' | 'sequences' | 'sampled' | 'patches', most: number): number =>
+  const count = (field: 'rows' | 'sequences' | 'sampled' | 'patches' | 'features', most: number): number =>
     within(`header.${field}`, i32[layout.header + header[field]]!, 0, most);
   const rows = count('rows', limits.maxRows);
   const sequences = count('sequences', limits.maxSequences);
   const sampled = count('sampled', limits.maxSampled);
-  const patches = count('patches', limits.maxRows);
-  for (let row = 0; row < rows; row++) within(`tokens[${row}]`, i32[layout.tokens + row]!, 0, vocab - 1);
+  const { maxPatches, maxFeatures } = limits.vision ?? noVision;
+  const patches = count('patches', maxPatches);
+  const features = count('features', maxFeatures);
+  checkPatches(layout, i32, patches);
+  for (let row = 0; row < rows; row++) within(`tokens[${row}]`, i32[layout.tokens + row]!, -maxFeatures, vocab - 1);
   const owner = new Int32Array(rows).fill(-1);
   const slots = new Set<number>();
   for (let s = 0; s < sequences; s++) {
@@ -43,7 +47,20 @@ export function checkStep(layout: StepLayout, i32: Int32Array, f32: Float32Array
     const slot = within(`sampleSlot[${s}]`, i32[layout.sampleSlot + s]!, 0, limits.maxSequences - 1);
     checkSampling(layout, i32, f32, slot, vocab);
   }
-  return { rows, sampled, patches };
+  return { rows, sampled, patches, features };
+}
+
+/** Images are counted up one by one, and a patch lies within its grid. */
+function checkPatches(layout: StepLayout, i32: Int32Array, patches: number): void {
+  const { maxPatches } = layout.limits.vision ?? noVision;
+  let image = -1;
+  for (let patch = 0; patch < patches; patch++) {
+    const at = (axis: keyof typeof patchPlace, low: number, high: number): number =>
+      within(`patches[${patch}].${axis}`, i32[layout.patches + patchPlace[axis] * maxPatches + patch]!, low, high);
+    image = at('image', Math.max(image, 0), image + 1);
+    at('y', 0, at('gridHeight', 1, maxPatches) - 1);
+    at('x', 0, at('gridWidth', 1, maxPatches) - 1);
+  }
 }
 
 function checkSampling(layout: StepLayout, i32: Int32Array, f32: Float32Array, slot: number, vocab: number): void {

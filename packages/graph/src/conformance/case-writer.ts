@@ -50,6 +50,18 @@ export class CaseWriter {
     return this.run('embed', [], { table }, { vocabStart: 0 })[0]!;
   }
 
+  /** A value of random numbers, a row for each patch of the step. */
+  patches(name: string, width: number, patchWidth: number): Value {
+    const pixels = this.run('load_patches', [], {}, { width: patchWidth })[0]!;
+    return this.run('linear', [pixels], { matrix: this.matrix(name, [width], patchWidth) })[0]!;
+  }
+
+  /** Ends with the rows of merged patches: a step reads row i of them with token -1 - i. */
+  finishFeatures(features: Value): CaseGraph {
+    this.run('store_features', [features]);
+    return this.finish([this.input('tokens', widthOf(features))]);
+  }
+
   /** A vector; random around 1 when no values are given. */
   vector(name: string, length: number, values?: (index: number) => number): Weight {
     const random = randomValues(name, length).map((value) => 1 + value / 4);

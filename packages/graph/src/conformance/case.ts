@@ -1,6 +1,6 @@
 import type { KvFormat } from '../backend.js';
 import type { OpName } from '../opcodes.js';
-import type { sampling } from '../step.js';
+import type { sampling, VisionLimits } from '../step.js';
 import type { CaseGraph, CaseWriter } from './case-writer.js';
 
 /** Rows of one sequence in one step. */
@@ -15,6 +15,8 @@ export interface CaseSequence {
 
 export interface CaseStep {
   readonly sequences: readonly CaseSequence[];
+  /** Grids of images whose patches the step has, row by row; their values are random numbers. */
+  readonly images?: readonly (readonly [height: number, width: number])[];
 }
 
 /** Sampling parameters of a slot, by name, with its history and biases. */
@@ -38,6 +40,7 @@ export interface BackendCase {
   readonly vocab: number;
   readonly ranks?: number;
   readonly kvFormats?: readonly KvFormat[];
+  readonly vision?: VisionLimits;
   readonly steps: readonly CaseStep[];
   /** By slot; greedy when absent. */
   readonly sampling?: (slot: number, mutated: boolean) => CaseSampling;

@@ -5,9 +5,10 @@ import { lower } from '../passes/lower.js';
 import { planMemory } from '../passes/plan-memory.js';
 import { verify } from '../passes/verify.js';
 import { type Program, pageTokens } from '../program.js';
-import { header, type StepLayout, type StepLimits, sampled, sampling } from '../step.js';
+import { header, patchPlace, type StepLayout, type StepLimits, sampled, sampling, type VisionLimits } from '../step.js';
 import type { BackendCase, CaseStep } from './case.js';
 import { type CaseGraph, CaseWriter } from './case-writer.js';
+import { randomValues } from './random.js';
 
 /** What the rows of one step answered. */
 export interface StepAnswer {
@@ -25,7 +26,7 @@ export interface CasePrograms {
   readonly limits: StepLimits;
 }
 
-export const caseLimits = (vocab: number): StepLimits => ({
+export const caseLimits = (vocab: number, vision?: VisionLimits): StepLimits => ({
   maxRows: 65,
   maxSequences: 4,
   maxSampled: 65,
@@ -35,6 +36,7 @@ export const caseLimits = (vocab: number): StepLimits => ({
   maxBias: 4,
   maxTopLogprobs: 5,
   exposeLogits: true,
+  ...(vision ? { vision } : {}),
 });
 
 /** Writes a case, right or with its mutation, and lowers it as it is written. */
@@ -60,7 +62,7 @@ function lowerParts(
   target: Pick<Backend, 'fusions' | 'quantisedRowBytes'> | null,
 ): CasePrograms {
   const ranks = parts.length;
-  const limits = caseLimits(spec.vocab);
+  const limits = caseLimits(spec.vocab, spec.vision);
   const programs = parts.map(({ graph, tensors }, rank) => {
     const specs = tensors.map((tensor) => tensor.spec);
     const formatOf = (tensor: number) => specs[tensor]!.format;
@@ -169,7 +171,23 @@ export function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep,
   i32[layout.header + header.rows] = row;
   i32[layout.header + header.sequences] = step.sequences.length;
   i32[layout.header + header.sampled] = row;
-  i32[layout.header + header.patches] = 0;
+  writeImages(views, step.images ?? []);
+}
+
+/** Patches of all images one after another, and as many feature rows: a case that merges leaves the rest zeros. */
+function writeImages({ layout, i32, f32 }: Views, images: NonNullable<CaseStep['images']>): void {
+  const { maxPatches = 0, patchWidth = 0 } = layout.limits.vision ?? {};
+  let patch = 0;
+  for (const [image, [gridHeight, gridWidth]] of images.entries())
+    for (let place = 0; place < gridHeight * gridWidth; place++) {
+      const known = { image, y: Math.floor(place / gridWidth), x: place % gridWidth, gridHeight, gridWidth };
+      for (const [what, value] of Object.entries(known))
+        i32[layout.patches + patchPlace[what as keyof typeof known] * maxPatches + patch] = value;
+      patch++;
+    }
+  f32.set(randomValues('pixels', patch * patchWidth), layout.pixels);
+  i32[layout.header + header.patches] = patch;
+  i32[layout.header + header.features] = patch;
 }
 
 function writeSampling({ layout, i32, f32 }: Views, slot: number, spec: BackendCase, mutated: boolean): void {

@@ -1,10 +1,11 @@
 import type { OpDefinition } from '../op.js';
+import { placeOf } from './patch-place.js';
 import { activationBytes, alikeShape, attribute, columnsOf, neverPartial, shardAlike, wholeHeads } from './rules.js';
 import { softmax } from './softmax.js';
 
 /**
- * Bidirectional attention among the patches of one image: q, k, v and y are [patches, heads * headDim]. Patches whose
- * position on the T axis is the same are of one image.
+ * Bidirectional attention among the patches of one image: q, k, v and y are [patches, heads * headDim]. Patches
+ * of another image are not seen.
  */
 export const attendDense: OpDefinition = {
   name: 'attend_dense',
@@ -24,8 +25,7 @@ export const attendDense: OpDefinition = {
     const [q, k, v] = [context.input('q'), context.input('k'), context.input('v')];
     const y = context.output('y');
     const headDim = context.param('headDim');
-    const { layout, i32 } = context.step;
-    const image = (row: number): number => i32[layout.positions + row]!;
+    const image = (row: number): number => placeOf(context.step, row, 'image');
     for (let row = 0; row < context.rows; row++) {
       const seen = Array.from({ length: context.rows }, (_, other) => other).filter((o) => image(o) === image(row));
       for (let start = 0; start < q.width; start += headDim) {

@@ -139,11 +139,7 @@ test('attend_dense looks both ways, within one image', (t) => {
     },
     outputs: { y: 4 },
     params: { headDim: 2, scale: 1 },
-    positions: [
-      [0, 0, 0],
-      [0, 0, 1],
-      [1, 0, 0],
-    ] as const,
+    patches: [[0], [0], [1]],
   };
   t.true(
     apart(runReference(ops.attend_dense, options)['y']!, [
@@ -156,10 +152,62 @@ test('attend_dense looks both ways, within one image', (t) => {
 
 test('patch_merge puts the patches of a block side by side', (t) => {
   const x = Array.from({ length: 8 }, (_, i) => [10 * i, 10 * i + 1]);
-  const { y } = runReference(ops.patch_merge, { rows: 8, inputs: { x }, outputs: { y: 8 }, params: { merge: 2 } });
-  t.deepEqual(y!.slice(0, 2), [
+  const patches = Array.from({ length: 8 }, () => [0]);
+  const merged = runReference(ops.patch_merge, {
+    rows: 3,
+    inputs: { x },
+    outputs: { y: 8 },
+    params: { merge: 2 },
+    patches,
+  });
+  t.deepEqual(merged['y'], [
     [0, 1, 10, 11, 20, 21, 30, 31],
     [40, 41, 50, 51, 60, 61, 70, 71],
+    [0, 0, 0, 0, 0, 0, 0, 0],
   ]);
-  t.deepEqual(y!.slice(2), zeros(6, 8));
+});
+
+test('patch_position puts the corners of an image on the corners of the table', (t) => {
+  // Row 3 * y + x of a table of 3 x 3 places is (y, x): the interpolated place itself.
+  const table = Array.from({ length: 9 }, (_, place) => [Math.floor(place / 3), place % 3]);
+  const run = (patches: readonly (readonly number[])[]) =>
+    runReference(ops.patch_position, {
+      rows: patches.length,
+      outputs: { y: 2 },
+      weights: { table: [table] },
+      params: { side: 3 },
+      patches,
+    })['y']!;
+  t.deepEqual(run([[0, 0, 0, 2, 5]]), [[0, 0]]);
+  t.deepEqual(run([[0, 1, 4, 2, 5]]), [[2, 2]]);
+  t.deepEqual(run([[0, 1, 1, 5, 5]]), [[0.5, 0.5]]);
+  t.deepEqual(run([[0, 0, 3, 1, 5]]), [[0, 1.5]]);
+});
+
+test('embed takes feature rows for tokens below zero, on the rank that holds the first token', (t) => {
+  const run = (vocabStart: number) =>
+    runReference(ops.embed, {
+      rows: 3,
+      tokens: [-2, 1, -1],
+      outputs: { y: 2 },
+      weights: {
+        table: [
+          [
+            [1, 2],
+            [3, 4],
+          ],
+        ],
+      },
+      params: { vocabStart },
+      features: [
+        [10, 11],
+        [20, 21],
+      ],
+    })['y']!;
+  t.deepEqual(run(0), [
+    [20, 21],
+    [3, 4],
+    [10, 11],
+  ]);
+  t.deepEqual(run(2), zeros(3, 2));
 });

@@ -12,7 +12,11 @@ export interface FakeOptions {
   readonly params?: Readonly<Record<string, number>>;
   readonly sequences?: readonly { readonly slot: number; readonly rows: number; readonly length: number }[];
   readonly positions?: readonly (readonly [number, number, number])[];
+  /** By row of the patches: image, y, x, and height and width of its grid when they matter. */
+  readonly patches?: readonly (readonly number[])[];
   readonly tokens?: readonly number[];
+  /** Feature rows of the step. */
+  readonly features?: readonly (readonly number[])[];
   readonly sampleRows?: readonly number[];
   readonly cache?: ReturnType<typeof fakeCache>;
   readonly state?: ReferenceState;
@@ -30,6 +34,7 @@ const limits: StepLimits = {
   maxBias: 1,
   maxTopLogprobs: 1,
   exposeLogits: false,
+  vision: { maxPatches: 16, patchWidth: 2, maxFeatures: 8, featureWidth: 2 },
 };
 
 /** A cache whose slots have pages of their own, last pages first. */
@@ -103,6 +108,9 @@ function stepOf(options: FakeOptions): ReferenceContext['step'] {
   i32.set(options.sampleRows ?? [], layout.sampleRow);
   for (const [row, place] of (options.positions ?? []).entries())
     for (const [axis, position] of place.entries()) i32[layout.positions + axis * limits.maxRows + row] = position;
+  for (const [patch, place] of (options.patches ?? []).entries())
+    for (const [what, value] of place.entries()) i32[layout.patches + what * limits.vision!.maxPatches + patch] = value;
+  i32[layout.header + header.patches] = options.patches?.length ?? 0;
   let next = 0;
   for (const [s, { slot, rows, length }] of (options.sequences ?? []).entries()) {
     i32[layout.sequenceSlot + s] = slot;
@@ -114,7 +122,9 @@ function stepOf(options: FakeOptions): ReferenceContext['step'] {
       i32[layout.pageTable + slot * layout.pagesPerSlot + page] = limits.pages - 1 - page * limits.maxSequences - slot;
   }
   i32[layout.header + header.sequences] = options.sequences?.length ?? 0;
-  return { layout, i32, f32: new Float32Array(buffer) };
+  const f32 = new Float32Array(buffer);
+  f32.set((options.features ?? []).flat(), layout.features);
+  return { layout, i32, f32 };
 }
 
 /** Largest difference of two lists of rows; infinite where one is not a number. */

@@ -19,10 +19,12 @@ import { layerNorm } from './layer-norm.js';
 import { linear } from './linear.js';
 import { linearAdd } from './linear-add.js';
 import { linearSwiglu } from './linear-swiglu.js';
+import { loadPatches } from './load-patches.js';
 import { moeDown } from './moe-down.js';
 import { moeGateUp } from './moe-gate-up.js';
 import { mul } from './mul.js';
 import { patchMerge } from './patch-merge.js';
+import { patchPosition } from './patch-position.js';
 import { qkNormRopeAppend } from './qk-norm-rope-append.js';
 import { rmsNorm } from './rms-norm.js';
 import { rmsNormGated } from './rms-norm-gated.js';
@@ -34,6 +36,7 @@ import { scale } from './scale.js';
 import { sigmoid } from './sigmoid.js';
 import { sigmoidMul } from './sigmoid-mul.js';
 import { silu } from './silu.js';
+import { storeFeatures } from './store-features.js';
 import { swiglu } from './swiglu.js';
 
 /** Every op by name: what a pass or a backend asks instead of knowing ops itself. */
@@ -73,4 +76,7 @@ export const ops: Readonly<Record<OpName, OpDefinition>> = {
   attend_dense: attendDense,
   rope_2d: rope2d,
   patch_merge: patchMerge,
+  load_patches: loadPatches,
+  patch_position: patchPosition,
+  store_features: storeFeatures,
 };

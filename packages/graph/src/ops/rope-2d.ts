@@ -1,6 +1,7 @@
 import type { OpDefinition } from '../op.js';
 import { forEachRow } from './elementwise.js';
 import { vectorOf } from './norm.js';
+import { placeOf } from './patch-place.js';
 import {
   attribute,
   elementCost,
@@ -14,7 +15,7 @@ import {
 
 /**
  * Rotary embedding of patches by their place in the image: x is [patches, heads * headDim]. Pairs (i, i + headDim / 2): the
- * first half of the angles comes from the position on the H axis, the second from the W axis, each with the headDim / 4
+ * first half of the angles comes from the patch's row in its image, the second from its column, each with the headDim / 4
  * inverse frequencies.
  */
 export const rope2d: OpDefinition = {
@@ -36,11 +37,9 @@ export const rope2d: OpDefinition = {
     const frequencies = vectorOf(context, 'inverseFrequency');
     const headDim = context.param('headDim');
     const [half, quarter] = [headDim / 2, headDim / 4];
-    const { layout, i32 } = context.step;
     forEachRow(context.rows, y, (row, at) => {
       for (let i = 0; i < half; i++) {
-        const axis = i < quarter ? 1 : 2;
-        const position = i32[layout.positions + axis * layout.limits.maxRows + row]!;
+        const position = placeOf(context.step, row, i < quarter ? 'y' : 'x');
         const angle = Math.fround(position * frequencies[i % quarter]!);
         const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
         for (let start = 0; start < x.width; start += headDim) {

@@ -108,7 +108,7 @@ test('rope_2d turns the first half of the pairs by row and the second by column'
     outputs: { y: 4 },
     weights,
     params: { headDim: 4 },
-    positions: [
+    patches: [
       [9, 1, 0],
       [9, 0, 2],
     ],

@@ -14,7 +14,7 @@ export interface LowerOptions {
   readonly vocab: number;
 }
 
-export const rowSymbols: readonly RowSymbol[] = ['rows', 'sampled', 'patches'];
+export const rowSymbols: readonly RowSymbol[] = ['rows', 'sampled', 'patches', 'features'];
 
 /** Writes a planned graph down as the flat program that backends run. */
 export function lower(graph: Graph, plan: ArenaPlan, options: LowerOptions): Program {
@@ -119,7 +119,7 @@ class Hazards {
     const reads = node.inputs.map(touch);
     const writes = node.outputs.map(touch);
     const state = this.#definitions[node.op as OpName].state;
-    const key = state ? `${state.kind}.${node.attributes['layer']}` : '';
+    const key = state ? `${state.kind}.${node.attributes['layer'] ?? ''}` : '';
     const meet = (left: readonly Touch[], right: readonly Touch[]): boolean =>
       left.some((a) => right.some((b) => overlaps(a, b)));
     const barrier =

@@ -1,7 +1,7 @@
 import { CortexError } from '@helexa/core';
 import { rootOf } from '../graph-writer.js';
-import type { StepLimits } from '../step.js';
-import { type Graph, type RowSymbol, type Value, widthOf } from '../value.js';
+import { mostRowsOf, type StepLimits } from '../step.js';
+import { type Graph, type Value, widthOf } from '../value.js';
 
 /** Where a value lies in the arena, in float32 elements, and over which instructions it must stay. */
 export interface Region {
@@ -21,6 +21,9 @@ export interface ArenaPlan {
   readonly arenaElements: number;
 }
 
+/** The limits that rows follow from. */
+export type RowLimits = Pick<StepLimits, 'maxRows' | 'maxSampled' | 'vision'>;
+
 /** Rows start at whole cache lines. */
 export const alignElements = 16;
 
@@ -28,7 +31,7 @@ export const alignElements = 16;
  * Gives every value a place in one arena: largest first, into the smallest gap among the regions that live at the same
  * time. A value read by the node that makes another never shares memory with it, so no op has to work in place.
  */
-export function planMemory(graph: Graph, limits: Pick<StepLimits, 'maxRows' | 'maxSampled'>): ArenaPlan {
+export function planMemory(graph: Graph, limits: RowLimits): ArenaPlan {
   const wanted = lifetimes(graph, limits);
   const bySize = [...wanted].sort((a, b) => b.size - a.size || a.value.id - b.value.id);
   const placed: Region[] = [];
@@ -63,7 +66,7 @@ export function verifyPlan({ regions, arenaElements }: ArenaPlan): void {
   }
 }
 
-function lifetimes(graph: Graph, limits: Pick<StepLimits, 'maxRows' | 'maxSampled'>): readonly Region[] {
+function lifetimes(graph: Graph, limits: RowLimits): readonly Region[] {
   const lastRead = new Map<Value, number>();
   for (const [index, node] of graph.nodes.entries())
     for (const input of node.inputs) lastRead.set(rootOf(input), index);
@@ -76,14 +79,9 @@ function lifetimes(graph: Graph, limits: Pick<StepLimits, 'maxRows' | 'maxSample
   );
 }
 
-function mostRows(value: Value, limits: Pick<StepLimits, 'maxRows' | 'maxSampled'>): number {
-  const most: Readonly<Record<RowSymbol, number | null>> = {
-    rows: limits.maxRows,
-    sampled: limits.maxSampled,
-    patches: null,
-  };
-  const rows = most[value.rows];
-  if (rows === null)
+function mostRows(value: Value, limits: RowLimits): number {
+  const rows = mostRowsOf(limits)[value.rows];
+  if (rows === 0)
     throw new CortexError('graph_invalid', { node: value.name, reason: `a step has no limit of '${value.rows}'` });
   return rows;
 }

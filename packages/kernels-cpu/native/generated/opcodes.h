@@ -44,6 +44,9 @@ enum class Opcode : std::int32_t {
   attend_dense = 48,
   rope_2d = 49,
   patch_merge = 50,
+  load_patches = 51,
+  patch_position = 52,
+  store_features = 53,
 };
 
 // Masks have bit i for role i; weight masks have bit i for weight word i.
@@ -97,6 +100,9 @@ inline constexpr OpSignature op_signatures[] = {
     {Opcode::attend_dense, "attend_dense", 3, 0, 1, 0, false, 0, 0, 2, 2},
     {Opcode::rope_2d, "rope_2d", 1, 0, 1, 0, false, 1, 1, 1, 0},
     {Opcode::patch_merge, "patch_merge", 1, 0, 1, 0, false, 0, 0, 1, 0},
+    {Opcode::load_patches, "load_patches", 0, 0, 1, 0, false, 0, 0, 1, 0},
+    {Opcode::patch_position, "patch_position", 0, 0, 1, 0, false, 1, 1, 1, 0},
+    {Opcode::store_features, "store_features", 1, 0, 0, 0, false, 0, 0, 0, 0},
 };
 
 // Positions of each op by role name: cortex::op::<op>::{in,out,weight,param}::<role>.
@@ -648,6 +654,45 @@ inline constexpr int merge = 0;
 }  // namespace param
 }  // namespace patch_merge
 
+namespace load_patches {
+namespace in {
+}  // namespace in
+namespace out {
+inline constexpr int y = 0;
+}  // namespace out
+namespace weight {
+}  // namespace weight
+namespace param {
+inline constexpr int width = 0;
+}  // namespace param
+}  // namespace load_patches
+
+namespace patch_position {
+namespace in {
+}  // namespace in
+namespace out {
+inline constexpr int y = 0;
+}  // namespace out
+namespace weight {
+inline constexpr int table = 0;
+}  // namespace weight
+namespace param {
+inline constexpr int side = 0;
+}  // namespace param
+}  // namespace patch_position
+
+namespace store_features {
+namespace in {
+inline constexpr int x = 0;
+}  // namespace in
+namespace out {
+}  // namespace out
+namespace weight {
+}  // namespace weight
+namespace param {
+}  // namespace param
+}  // namespace store_features
+
 }  // namespace op
 
 namespace word {
@@ -668,6 +713,7 @@ inline constexpr int rows = 1;
 inline constexpr int sequences = 2;
 inline constexpr int sampled = 3;
 inline constexpr int patches = 4;
+inline constexpr int features = 5;
 inline constexpr int size = 16;
 }  // namespace header_word
 namespace sampling_word {
@@ -714,7 +760,10 @@ struct StepOffsets {
   std::int64_t topToken;
   std::int64_t topLogprob;
   std::int64_t logits;
+  std::int64_t patches;
+  std::int64_t pixels;
+  std::int64_t features;
 };
-inline constexpr int step_offset_count = 19;
+inline constexpr int step_offset_count = 22;
 
 }  // namespace cortex
