@@ -21,7 +21,7 @@ interface Page {
   readonly prefix: string;
   readonly purpose: string;
   readonly schema: z.ZodType;
-  readonly source: string;
+  readonly sources: readonly string[];
 }
 
 const pages: readonly Page[] = [
@@ -30,24 +30,24 @@ const pages: readonly Page[] = [
     prefix: 'CORTEX_',
     purpose: 'The gateway',
     schema: gatewayConfigSchema,
-    source: 'gateway-config.ts',
+    sources: ['gateway-config.ts'],
   },
   {
     file: 'neuron.toml',
     prefix: 'NEURON_',
     purpose: 'A neuron',
     schema: neuronConfigSchema,
-    source: 'neuron-config.ts',
+    sources: ['neuron-config.ts', 'hub-schema.ts'],
   },
 ];
 
 /** The reference page of both configuration files: keys, types and defaults from the schemas, words from their comments. */
 export function renderConfigPage(root: string): string {
   const folder = join(root, 'packages', 'core', 'src', 'config');
-  const shared = ['shared-schema.ts', 'hub-schema.ts'].flatMap((file) => [...comments(join(folder, file))]);
-  const sections = pages.map(({ file, prefix, purpose, schema, source }) => {
+  const shared = comments(join(folder, 'shared-schema.ts'));
+  const sections = pages.map(({ file, prefix, purpose, schema, sources }) => {
     const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
-    const words = new Map([...shared, ...comments(join(folder, source))]);
+    const words = new Map([...shared, ...sources.flatMap((source) => [...comments(join(folder, source))])]);
     const keys = [...leaves(json, [])];
     if (keys.length === 0) {
       throw new CortexError('internal_error', { reason: `the schema of '${file}' shows no keys` });

@@ -28,7 +28,7 @@ export function compareLogits(
     let [d, x, y] = [0, 0, 0];
     for (let i = 0; i < vocab; i++) {
       const difference = Math.abs(a[i]! - b[i]!);
-      if (!(difference <= maxDifference)) maxDifference = difference;
+      if (!(difference <= maxDifference) && !Number.isNaN(maxDifference)) maxDifference = difference;
       d += a[i]! * b[i]!;
       x += a[i]! * a[i]!;
       y += b[i]! * b[i]!;

@@ -60,9 +60,11 @@ const texts = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(''))
 
 /**
  * The reference library reads white space and digits of these parts as JavaScript does (U+0085 is none, U+FEFF is one, only
- * ASCII digits are), while the native one that models were made with, and ours, go by Unicode.
+ * ASCII digits are) and lowers a sigma by its place in the word, while the native one that models were made with, and ours,
+ * go by Unicode, character by character.
  */
-const disputed = /[\u0085\ufeff]|(?![0-9])\p{N}/gu;
+const isDisputed = (char: string) =>
+  /[\u0085\ufeff]|(?![0-9])\p{N}/u.test(char) || char.normalize('NFKC').toUpperCase().includes('Σ');
 
 /** Variants of one vocabulary: each pipeline that published models use. */
 const variants: Readonly<Record<string, (json: Json) => void>> = {
@@ -109,7 +111,7 @@ for (const [name, change] of Object.entries(variants)) {
     const [ours, theirs] = [load(json), reference(json)];
     fc.assert(
       fc.property(texts, (any) => {
-        const text = name.includes('GPT-2') ? any.replace(disputed, '') : any;
+        const text = name.includes('GPT-2') ? [...any].filter((char) => !isDisputed(char)).join('') : any;
         t.deepEqual(
           ours.encode(text, { special: false }),
           theirs.encode(text, { add_special_tokens: false }).ids,
