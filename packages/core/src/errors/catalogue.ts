@@ -597,6 +597,13 @@ export const catalogue = {
     message: (d) => `Cannot read images: model '${d.model_id}' takes text only; send text parts`,
     wire: (d) => ({ model_id: d.model_id }),
   }),
+  image_invalid: row<{ reason: string }>({
+    status: 400,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot read image: ${d.reason}`,
+    param: () => 'messages',
+  }),
   engine_queue_full: row<{ model: string; waiting: number }>({
     status: 503,
     exit: 75,

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { decodeImage, readDataUri } from './decode-image.js';
+import type { ImageParameters } from './image-parameters.js';
+import { type PatchGrid, patchify } from './patchify.js';
+import { type RgbImage, resample } from './resample.js';
+import { smartResize } from './smart-resize.js';
+
+/** An image as a vision tower takes it. */
+export interface PreparedImage {
+  readonly grid: PatchGrid;
+  /** Of each patch, in block order. */
+  readonly pixels: Float32Array;
+  /** Feature rows that it becomes. */
+  readonly features: number;
+  /** Below zero, and the same only for the same image: stands for its rows where prompts are compared. */
+  readonly key: number;
+}
+
+/** Reads the image of a data URI; throws `image_invalid`. */
+export async function prepareImage(url: string, parameters: ImageParameters): Promise<PreparedImage> {
+  return prepareRgb(await decodeImage(readDataUri(url)), parameters);
+}
+
+/** Brings a decoded image to the size that the model takes and cuts it into patches. */
+export async function prepareRgb(image: RgbImage, parameters: ImageParameters): Promise<PreparedImage> {
+  const { facts, minPixels, maxPixels } = parameters;
+  const factor = facts.patchSize * facts.merge;
+  const resized = await resample(image, smartResize(image, { factor, minPixels, maxPixels }));
+  const { grid, pixels } = patchify(resized, parameters);
+  return { grid, pixels, features: (grid.height * grid.width) / facts.merge ** 2, key: keyOf(resized) };
+}
+
+/** 52 bits of a hash: a number below zero that no token id is. */
+function keyOf({ data, height, width }: RgbImage): number {
+  const digest = createHash('sha256').update(`${height}x${width} `).update(data).digest();
+  return -1 - digest.readUIntBE(0, 6) * 16 - (digest[6]! & 15);
+}
