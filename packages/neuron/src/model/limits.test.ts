@@ -1,6 +1,6 @@
 import type { MemoryPlan, ModelFacts } from '@helexa/graph';
 import test from 'ava';
-import { draftLimits, fitLimits, type RequestedLimits } from './limits.js';
+import { draftLimits, fitDevices, fitLimits, type RequestedLimits } from './limits.js';
 
 const mib = 2 ** 20;
 const facts: ModelFacts = {
@@ -52,7 +52,7 @@ test('fitLimits shortens the context and says so when not even one fits', (t) =>
 });
 
 test('fitLimits refuses when not one page fits', (t) => {
-  t.throws(() => fit(65_536 * mib, {}, 65_536 * mib), { code: 'out_of_memory' });
+  t.throws(() => fit(65_536 * mib, {}, 65_536 * mib), { code: 'model_does_not_fit' });
 });
 
 test('fitLimits does not take 0 free bytes literally', (t) => {
@@ -64,4 +64,22 @@ test('fitLimits honours the pages asked for beyond the polite half, and tells wh
   const { limits, notes } = fit(152 * mib, { pages: 1000, maxContext: 10_000 });
   t.like(limits, { pages: 384, maxContext: 4096 });
   t.is(notes.length, 2);
+});
+
+test('fitDevices lets the tightest device decide, whichever it is', (t) => {
+  const plan = { ranks: [...planOf(0).ranks, ...planOf(0).ranks] };
+  const draft = draftLimits(facts, {});
+  const fitted = (first: number, second: number) =>
+    fitDevices(
+      draft,
+      plan,
+      [
+        { ranks: [0], freeBytes: first * mib },
+        { ranks: [1], freeBytes: second * mib },
+      ],
+      {},
+    );
+  t.deepEqual(fitted(65_536, 134), fit(134 * mib));
+  t.deepEqual(fitted(134, 65_536), fit(134 * mib));
+  t.throws(() => fitted(65_536, 64), { code: 'model_does_not_fit' });
 });

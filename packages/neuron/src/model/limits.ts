@@ -74,7 +74,7 @@ export function fitLimits(
     pages = affordable;
   }
   if (pages < 1) {
-    throw new CortexError('out_of_memory', {
+    throw new CortexError('model_does_not_fit', {
       what: 'the model with one page of its key-value cache',
       wantBytes: Math.ceil(fixedBytes + pageBytes + headroom(availableBytes)),
       haveBytes: availableBytes,
@@ -85,4 +85,25 @@ export function fitLimits(
     maxContext = pages * pageTokens;
   }
   return { limits: { ...limits, pages, maxContext }, notes };
+}
+
+/** Memory that some ranks share: one device, as a rule. */
+export interface RankGroup {
+  readonly ranks: readonly number[];
+  /** 0 means unknown. */
+  readonly freeBytes: number;
+}
+
+/** Fits drafted limits into every device on its own: the tightest decides for all, since every rank holds the same pages. */
+export function fitDevices(
+  draft: DecidedLimits,
+  plan: MemoryPlan,
+  groups: readonly RankGroup[],
+  requested: RequestedLimits,
+): DecidedLimits {
+  return groups
+    .map(({ ranks, freeBytes }) =>
+      fitLimits(draft, { ranks: plan.ranks.filter((_, rank) => ranks.includes(rank)) }, freeBytes, requested),
+    )
+    .reduce((tightest, each) => (each.limits.pages < tightest.limits.pages ? each : tightest));
 }

@@ -13,7 +13,7 @@ import {
 } from '@helexa/graph';
 import { openFileReader } from './file-reader.js';
 import { freeBytesOf, readHostMemory } from './host-memory.js';
-import { type DecidedLimits, draftLimits, fitLimits, type RequestedLimits } from './limits.js';
+import { type DecidedLimits, draftLimits, fitDevices, type RankGroup, type RequestedLimits } from './limits.js';
 import { type UploadProgress, uploadWeights } from './upload.js';
 
 export interface LoadModelOptions {
@@ -62,19 +62,34 @@ export interface PlannedModel {
 /** Reads in flight and their size: 64 MB in all, enough to keep a disk busy. */
 const loadBuffers = { concurrency: 8, bufferBytes: 8 * 2 ** 20 };
 
+export interface PlanOptions
+  extends Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits'> {
+  /** Headers that were read already, perhaps of files that are not here yet. */
+  readonly checkpoint?: Checkpoint;
+  /** Free memory of each rank's device, instead of what the backend finds. */
+  readonly deviceMemory?: readonly number[];
+}
+
 /** Compiles a model and fits its limits into the devices' memory, from headers alone. */
-export async function planModel(
-  options: Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits'>,
-): Promise<PlannedModel> {
+export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const { registry, backend, ranks = 1, kvFormat = 'F16', limits: requested = {} } = options;
-  const checkpoint = await openCheckpoint(options.path);
+  const checkpoint = options.checkpoint ?? (await openCheckpoint(options.path));
   const { architecture, config } = registry.forCheckpoint(checkpoint);
   const draft = draftLimits(architecture.facts(config), requested);
   const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits: draft.limits, kvFormat });
   const found = await backend.discover();
-  const devices = Array.from({ length: ranks }, (_, rank) => found[rank % found.length]?.index ?? 0);
-  const availableBytes = freeBytesOf(found, devices, readHostMemory());
-  const decided = fitLimits(draft, compiled.plan, availableBytes, requested);
+  const { deviceMemory } = options;
+  const devices = Array.from({ length: ranks }, (_, rank) =>
+    deviceMemory ? rank : (found[rank % found.length]?.index ?? 0),
+  );
+  const groups = [...new Set(devices)].map(
+    (device): RankGroup => ({
+      ranks: devices.flatMap((each, rank) => (each === device ? [rank] : [])),
+      freeBytes: deviceMemory ? (deviceMemory[device] ?? 0) : freeBytesOf(found, [device], readHostMemory()),
+    }),
+  );
+  const availableBytes = groups.reduce((sum, group) => sum + group.freeBytes, 0);
+  const decided = fitDevices(draft, compiled.plan, groups, requested);
   const plan = planBytes(compiled.programs, decided.limits, kvFormat);
   return { checkpoint, architecture, config, compiled: { ...compiled, plan }, decided, devices, availableBytes };
 }
