@@ -50,6 +50,9 @@ const ops = [
   'all_reduce',
   'gather',
   'add_bias',
+  'router_topk',
+  'moe_gate_up',
+  'moe_down',
 ] as const satisfies readonly OpName[];
 
 const fusions = [

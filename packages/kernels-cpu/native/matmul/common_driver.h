@@ -83,6 +83,13 @@ Rows rows_from(const Input& input, int32_t begin, int32_t count, int32_t cols, b
   return rows;
 }
 
+// Where row `row` of the results begins.
+template <class Args>
+float* result_row(const Args& args, int32_t row) {
+  const int32_t place = args.y_index == nullptr ? row : args.y_index[row];
+  return args.y + static_cast<size_t>(place) * args.y_stride;
+}
+
 int32_t features_of(const Weights& weights, int32_t strip) {
   const int32_t left = weights.rows - strip * strip_rows;
   return left < strip_rows ? left : strip_rows;
@@ -108,11 +115,12 @@ void run_linear(const LinearArgs& args) {
         const size_t feature = static_cast<size_t>(strip + s) * strip_rows;
         const float* bias = args.bias == nullptr ? nullptr : args.bias + feature;
         for (int32_t i = 0; i < m; ++i) {
-          const size_t row = static_cast<size_t>(begin + i);
-          const float* residual =
-              args.residual == nullptr ? nullptr : args.residual + row * args.residual_stride + feature;
+          const int32_t row = begin + i;
+          const float* residual = args.residual == nullptr
+                                      ? nullptr
+                                      : args.residual + static_cast<size_t>(row) * args.residual_stride + feature;
           Engine::finish(sums + (static_cast<size_t>(s) * m + i) * strip_rows, bias, residual,
-                         args.y + row * args.y_stride + feature, features);
+                         result_row(args, row) + feature, features);
         }
       }
     }
@@ -147,7 +155,7 @@ void run_swiglu(const SwigluArgs& args) {
         for (int32_t i = 0; i < m; ++i) {
           const size_t sum = (static_cast<size_t>(s) * m + i) * strip_rows;
           Engine::finish_swiglu(gate + sum, up + sum,
-                                args.y + (begin + i) * args.y_stride + static_cast<size_t>(strip + s) * strip_rows,
+                                result_row(args, begin + i) + static_cast<size_t>(strip + s) * strip_rows,
                                 features);
         }
       }

@@ -51,6 +51,7 @@ struct LinearArgs {
   int32_t strip_end;
   float* y;         // row i, feature r at y[i * y_stride + r]; may be the residual itself
   size_t y_stride;  // in floats
+  const int32_t* y_index;  // row i is written as row y_index[i] instead; or null
   const float* bias;      // float32[rows], or null
   const float* residual;  // or null
   size_t residual_stride;
@@ -67,6 +68,7 @@ struct SwigluArgs {
   int32_t strip_end;
   float* y;
   size_t y_stride;
+  const int32_t* y_index;
   void* scratch;
 };
 

@@ -29,6 +29,9 @@ OpFunction op_function(Opcode op) {
     case Opcode::all_reduce: return cortex_all_reduce;
     case Opcode::gather: return cortex_gather;
     case Opcode::add_bias: return cortex_add_bias;
+    case Opcode::router_topk: return cortex_router_topk;
+    case Opcode::moe_gate_up: return cortex_moe_gate_up;
+    case Opcode::moe_down: return cortex_moe_down;
     default: return nullptr;
   }
 }
@@ -41,6 +44,28 @@ int quantised_input_of(Opcode op) {
     default: return -1;
   }
 }
+
+bool is_product(Opcode op) {
+  return quantised_input_of(op) >= 0 || op == Opcode::moe_gate_up || op == Opcode::moe_down;
+}
+
+int experts_of(const Instruction& in) {
+  switch (in.op) {
+    case Opcode::moe_gate_up: return in.param(op::moe_gate_up::param::experts);
+    case Opcode::moe_down: return in.param(op::moe_down::param::experts);
+    default: return 1;
+  }
+}
+
+int chosen_experts_of(const Instruction& in) {
+  switch (in.op) {
+    case Opcode::moe_gate_up: return in.param(op::moe_gate_up::param::k);
+    case Opcode::moe_down: return in.param(op::moe_down::param::k);
+    default: return 1;
+  }
+}
+
+int product_columns(const Instruction& in) { return in.op == Opcode::moe_down ? in.k / chosen_experts_of(in) : in.k; }
 
 OperandWidths operand_widths(const Instruction& in, const ProgramSpec& program) {
   OperandWidths widths{{in.k, in.k, in.k, in.k}, {in.n, in.n, in.n}};
@@ -59,6 +84,10 @@ OperandWidths operand_widths(const Instruction& in, const ProgramSpec& program) 
       break;
     case Opcode::linear_add:
       widths.in[op::linear_add::in::residual] = in.n;
+      break;
+    case Opcode::moe_gate_up:
+    case Opcode::moe_down:
+      widths.in[1] = int64_t{2} * chosen_experts_of(in);
       break;
     case Opcode::sigmoid_mul:
       widths.in[op::sigmoid_mul::in::gate] = sigmoid_mul_gate_width(in);
@@ -89,7 +118,7 @@ bool writes_cache(const Instruction& in) {
 
 bool quantises_input(const Instruction& in, const ProgramSpec& program) {
   const int role = quantised_input_of(in.op);
-  if (role < 0 || in.in[role].present()) return false;
+  if (!is_product(in.op) || (role >= 0 && in.in[role].present())) return false;
   for (int i = 0; i < 4; ++i) {
     if (in.weights[i] < 0) continue;
     if (matmul::needs_quantised(program.tensors[static_cast<size_t>(in.weights[i])].format)) return true;

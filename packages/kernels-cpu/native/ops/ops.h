@@ -35,6 +35,16 @@ bool writes_cache(const Instruction& instruction);
 // Position of the quantised input, -1 when the op has no such role.
 int quantised_input_of(Opcode op);
 
+// Multiplies its first input with its matrices.
+bool is_product(Opcode op);
+
+// Experts that a product chooses from, whose matrices stand one after another in each of its tensors; 1 for the others.
+int experts_of(const Instruction& instruction);
+// Experts that each row goes through; 1 for the others.
+int chosen_experts_of(const Instruction& instruction);
+// Columns of the matrices of a product.
+int product_columns(const Instruction& instruction);
+
 // A product whose weights want quantised rows and whose program has none makes them in the rank's scratch; attention
 // keeps the partial results of long sequences there.
 bool quantises_input(const Instruction& instruction, const ProgramSpec& program);
@@ -66,5 +76,8 @@ void cortex_sample(const Instruction&, Worker&);
 void cortex_all_reduce(const Instruction&, Worker&);
 void cortex_gather(const Instruction&, Worker&);
 void cortex_add_bias(const Instruction&, Worker&);
+void cortex_router_topk(const Instruction&, Worker&);
+void cortex_moe_gate_up(const Instruction&, Worker&);
+void cortex_moe_down(const Instruction&, Worker&);
 
 }  // namespace cortex

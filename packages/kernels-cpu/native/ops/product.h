@@ -1,4 +1,4 @@
-// What the three matrix products share: their input rows and how strips are handed to workers.
+// What the matrix products share: their input rows and how strips are handed to workers.
 #pragma once
 
 #include "ops.h"
@@ -9,7 +9,8 @@ namespace cortex {
 // Rows of x in both forms. Quantises them first, together, when the weights want it and the program brings none.
 inline matmul::Input product_input(const Instruction& in, const Worker& worker, int rows) {
   const Operand& x = in.in[0];
-  const Operand& quantised = in.in[quantised_input_of(in.op)];
+  const int role = quantised_input_of(in.op);
+  const Operand quantised = role < 0 ? Operand{} : in.in[role];
   matmul::Input input{worker.at(x, 0), static_cast<size_t>(x.stride), nullptr, 0, nullptr};
   if (quantised.present()) {
     input.quantised = reinterpret_cast<const uint8_t*>(worker.at(quantised, 0));

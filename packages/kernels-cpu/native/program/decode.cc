@@ -1,5 +1,6 @@
 #include "decode.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int max_width = 1 << 24;
 constexpr int max_head_dim = 4096;
+constexpr int most_experts = 1 << 16;
 
 // Elements of one indivisible block along a row, by matmul::Format.
 constexpr int block_elements[] = {1, 1, 1, 32, 32, 256, 256, 256};
@@ -71,21 +73,23 @@ class Checker {
   }
 
   // 1 to 4 segments whose rows make n; returns how many.
-  int matrices(int rows_in_all) {
+  int matrices(int64_t rows_in_all) {
+    const int columns = product_columns(instruction_);
     int64_t rows = 0;
     int count = 0;
     for (int i = 0; i < 4; ++i) {
       const TensorSpec* spec = tensor(i);
       if (!spec) continue;
       require(i == count, format_text("has weight %d without weight %d", i, i - 1));
-      require(spec->cols == instruction_.k && !spec->is_vector(),
-              format_text("has weight %d of shape [%d, %d]; %d columns are wanted", i, spec->rows, spec->cols, instruction_.k));
+      require(spec->cols == columns && !spec->is_vector(),
+              format_text("has weight %d of shape [%d, %d]; %d columns are wanted", i, spec->rows, spec->cols, columns));
       rows += spec->rows;
       ++count;
     }
     require(count > 0, "has no weight");
     if (rows_in_all > 0) {
-      require(rows == rows_in_all, format_text("has weights of %lld rows; %d are wanted", static_cast<long long>(rows), rows_in_all));
+      require(rows == rows_in_all, format_text("has weights of %lld rows; %lld are wanted", static_cast<long long>(rows),
+                                                static_cast<long long>(rows_in_all)));
     }
     return count;
   }
@@ -106,6 +110,23 @@ class Checker {
   bool head_dim(int width, int dim) {
     return require(dim > 0 && dim <= max_head_dim && width % dim == 0,
                    format_text("has head dimension %d for width %d", dim, width));
+  }
+
+  // Columns of one expert in an operand that has those of every chosen one; 0 when they are refused.
+  int experts(int width, const Operand& operand) {
+    const int chosen = chosen_experts_of(instruction_);
+    const int all = experts_of(instruction_);
+    if (!require(chosen >= 1 && chosen <= all && all <= most_experts && width % chosen == 0,
+                 format_text("has %d of %d experts for a width of %d", chosen, all, width))) {
+      return 0;
+    }
+    // Rows of experts are counted, and columns of them named, in 32 bits.
+    const int64_t rows = limits_.max_of(instruction_.symbol);
+    const int64_t strips = matmul::strips_of(width / chosen);
+    require(rows * operand.stride <= INT32_MAX && strips * (rows * chosen + int64_t{8} * all) <= INT32_MAX,
+            format_text("works on %lld rows of stride %lld", static_cast<long long>(rows),
+                        static_cast<long long>(operand.stride)));
+    return result.ok() ? width / chosen : 0;
   }
 
   const KvLayerSpec* layer(int position, int dim) {
@@ -346,6 +367,37 @@ void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const
       check.output(0, in.n);
       return;
     }
+    case Opcode::router_topk: {
+      const int chosen = in.param(op::router_topk::param::k);
+      check.require(chosen >= 1 && chosen <= in.k && in.n == 2 * chosen,
+                    format_text("chooses %d of %d experts into a width of %d", chosen, in.k, in.n));
+      check.input(0, in.k);
+      check.output(0, in.n);
+      return;
+    }
+    case Opcode::moe_gate_up: {
+      const int wide = check.experts(in.n, in.out[0]);
+      if (wide == 0) return;
+      check.input(0, in.k);
+      check.input(1, int64_t{2} * chosen_experts_of(in));
+      check.output(0, in.n);
+      const int count = check.matrices(0);
+      if (!check.require(count == 2, format_text("has %d weights; gate and up are wanted", count))) return;
+      const int64_t rows = int64_t{experts_of(in)} * wide;
+      check.require(check.tensor(0)->rows == rows && check.tensor(1)->rows == rows,
+                    format_text("has weights of %d and %d rows; %lld each are wanted", check.tensor(0)->rows,
+                                check.tensor(1)->rows, static_cast<long long>(rows)));
+      return;
+    }
+    case Opcode::moe_down: {
+      if (check.experts(in.k, in.in[0]) == 0) return;
+      check.input(0, in.k);
+      check.input(1, int64_t{2} * chosen_experts_of(in));
+      check.output(0, in.n);
+      const int count = check.matrices(int64_t{experts_of(in)} * in.n);
+      check.require(count == 1, format_text("has %d weights; one is wanted", count));
+      return;
+    }
     default:
       return;
   }
@@ -404,6 +456,25 @@ Status decode_instruction(const ProgramSpec& program, const Limits& limits, int 
   return {};
 }
 
+// How many experts stand in each tensor: all that read it must agree.
+Status divide_tensors(const ProgramSpec& program, DecodedProgram& decoded) {
+  decoded.tensor_experts.assign(program.tensors.size(), 0);
+  for (const Instruction& in : decoded.instructions) {
+    for (const int tensor : in.weights) {
+      if (tensor < 0) continue;
+      int& experts = decoded.tensor_experts[static_cast<size_t>(tensor)];
+      if (experts != 0 && experts != experts_of(in)) {
+        return failure(Code::program_invalid,
+                       format_text("it reads tensor %d as %d experts, another instruction as %d", tensor, experts_of(in), experts),
+                       in.index);
+      }
+      experts = experts_of(in);
+    }
+  }
+  for (int& experts : decoded.tensor_experts) experts = std::max(experts, 1);
+  return {};
+}
+
 }  // namespace
 
 Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedProgram& decoded) {
@@ -433,6 +504,8 @@ Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedP
     Status status = decode_instruction(program, limits, i, decoded);
     if (!status.ok()) return status;
   }
+  Status status = divide_tensors(program, decoded);
+  if (!status.ok()) return status;
   return check_hazards(program, limits, decoded.instructions);
 }
 

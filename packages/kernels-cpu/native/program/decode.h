@@ -24,6 +24,8 @@ struct RopeTableSpec {
 struct DecodedProgram {
   std::vector<Instruction> instructions;
   std::vector<RopeTableSpec> rope_tables;
+  // Experts that stand one after another in each tensor; 1 for what is not experts.
+  std::vector<int> tensor_experts;
   // Instruction index of each collective, in order.
   std::vector<int> collectives;
 };

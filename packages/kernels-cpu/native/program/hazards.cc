@@ -57,6 +57,9 @@ bool works_in_place(Opcode op) {
     case Opcode::attend:
     case Opcode::gather_rows:
     case Opcode::gather:
+    case Opcode::router_topk:
+    case Opcode::moe_gate_up:
+    case Opcode::moe_down:
       return false;
     default:
       return true;

@@ -6,7 +6,9 @@
 #include <new>
 
 #include "../ops/attend.h"
+#include "../ops/moe_down.h"
 #include "../ops/ops.h"
+#include "../ops/routing.h"
 #include "../runtime/topology.h"
 #include "interpreter.h"
 
@@ -73,8 +75,14 @@ void pack_part(void* argument, int worker) {
   const int begin = boundary(worker);
   const int end = worker + 1 == job.workers ? job.first_row + job.rows : boundary(worker + 1);
   if (begin >= end) return;
-  matmul::pack_rows(spec.format, job.tensor->data, spec.rows, spec.cols, begin, end - begin,
-                    job.bytes + static_cast<size_t>(begin - job.first_row) * job.row_bytes);
+  const int expert_rows = job.tensor->expert_rows();
+  for (int row = begin; row < end;) {
+    const int first = row % expert_rows;
+    const int count = std::min(end - row, expert_rows - first);
+    matmul::pack_rows(spec.format, job.tensor->expert_data(row / expert_rows), expert_rows, spec.cols, first, count,
+                      job.bytes + static_cast<size_t>(row - job.first_row) * job.row_bytes);
+    row += count;
+  }
 }
 
 void interpret_part(void* argument, int worker) {
@@ -82,6 +90,11 @@ void interpret_part(void* argument, int worker) {
 }
 
 }  // namespace
+
+size_t tensor_bytes(const TensorSpec& spec, int experts) {
+  if (spec.is_vector()) return static_cast<size_t>(spec.rows) * sizeof(float);
+  return static_cast<size_t>(experts) * matmul::packed_bytes(spec.format, spec.rows / experts, spec.cols);
+}
 
 Model::~Model() { team.reset(); }
 
@@ -154,10 +167,8 @@ Status Model::allocate_rank(Rank& rank) {
   const size_t max_m = static_cast<size_t>(std::max(limits.max_rows, limits.max_sampled));
   Layout weights;
   std::vector<size_t> tensor_starts;
-  for (const TensorSpec& tensor : rank.spec.tensors) {
-    const size_t bytes = tensor.is_vector() ? static_cast<size_t>(tensor.rows) * sizeof(float)
-                                            : matmul::packed_bytes(tensor.format, tensor.rows, tensor.cols);
-    tensor_starts.push_back(weights.take(bytes));
+  for (size_t i = 0; i < rank.spec.tensors.size(); ++i) {
+    tensor_starts.push_back(weights.take(tensor_bytes(rank.spec.tensors[i], rank.program.tensor_experts[i])));
   }
   Layout cache;
   std::vector<size_t> layer_starts;
@@ -173,16 +184,25 @@ Status Model::allocate_rank(Rank& rank) {
   }
   size_t quantised_bytes = 0;
   size_t matmul_bytes = 0;
+  size_t routing_bytes = 0;
+  size_t moe_bytes = 0;
   for (const Instruction& in : rank.program.instructions) {
-    if (quantised_input_of(in.op) < 0) continue;
+    if (!is_product(in.op)) continue;
+    // A row may go through one expert several times, if whoever made the choice says so.
+    const size_t pairs = max_m * static_cast<size_t>(chosen_experts_of(in));
     if (quantises_input(in, rank.spec)) {
-      quantised_bytes = std::max(quantised_bytes, max_m * matmul::quantised_row_bytes(in.k));
+      const size_t input_rows = in.op == Opcode::moe_down ? pairs : max_m;
+      quantised_bytes = std::max(quantised_bytes, input_rows * matmul::quantised_row_bytes(product_columns(in)));
     }
     for (int i = 0; i < 4; ++i) {
       if (in.weights[i] < 0) continue;
       const TensorSpec& tensor = rank.spec.tensors[static_cast<size_t>(in.weights[i])];
-      matmul_bytes = std::max(matmul_bytes, matmul::linear_scratch_bytes(tensor.format, tensor.cols, static_cast<int32_t>(max_m)));
+      matmul_bytes = std::max(matmul_bytes, matmul::linear_scratch_bytes(tensor.format, tensor.cols, static_cast<int32_t>(pairs)));
     }
+    if (in.op == Opcode::moe_gate_up || in.op == Opcode::moe_down) {
+      routing_bytes = std::max(routing_bytes, routing_words(pairs, chosen_experts_of(in), experts_of(in)) * sizeof(int32_t));
+    }
+    if (in.op == Opcode::moe_down) moe_bytes = std::max(moe_bytes, moe_sums_bytes(pairs, in.n));
   }
   int head_dim = 0;
   for (const KvLayerSpec& layer : rank.spec.kv) head_dim = std::max(head_dim, layer.head_dim);
@@ -190,6 +210,8 @@ Status Model::allocate_rank(Rank& rank) {
   const size_t partials_start = scratch.take(head_dim > 0 ? attend_partials_bytes(head_dim) : 0);
   struct WorkerStarts {
     size_t matmul;
+    size_t routing;
+    size_t moe;
     size_t attend;
     size_t logits;
     size_t weights;
@@ -198,7 +220,8 @@ Status Model::allocate_rank(Rank& rank) {
   const size_t vocab_bytes = rank.rank == 0 ? static_cast<size_t>(limits.vocab) * sizeof(float) : 0;
   std::vector<WorkerStarts> worker_starts;
   for (int i = 0; i < rank.workers; ++i) {
-    worker_starts.push_back({scratch.take(matmul_bytes), scratch.take(head_dim > 0 ? attend_scratch_bytes(head_dim) : 0),
+    worker_starts.push_back({scratch.take(matmul_bytes), scratch.take(routing_bytes), scratch.take(moe_bytes),
+                             scratch.take(head_dim > 0 ? attend_scratch_bytes(head_dim) : 0),
                              scratch.take(vocab_bytes), scratch.take(vocab_bytes), scratch.take(vocab_bytes)});
   }
   const size_t activation_bytes = static_cast<size_t>(rank.spec.arena_elements) * sizeof(float);
@@ -215,8 +238,13 @@ Status Model::allocate_rank(Rank& rank) {
   for (size_t i = 0; i < tensor_starts.size(); ++i) {
     const TensorSpec& tensor = rank.spec.tensors[i];
     uint8_t* data = rank.weights.data() + tensor_starts[i];
-    if (!tensor.is_vector()) matmul::packed_init(tensor.format, data, tensor.rows, tensor.cols);
-    rank.tensors.push_back({tensor, data, std::vector<bool>(static_cast<size_t>(tensor.rows)), 0});
+    rank.tensors.push_back(
+        {tensor, rank.program.tensor_experts[i], data, std::vector<bool>(static_cast<size_t>(tensor.rows)), 0});
+    const Tensor& made = rank.tensors.back();
+    if (tensor.is_vector()) continue;
+    for (int expert = 0; expert < made.experts; ++expert) {
+      matmul::packed_init(tensor.format, made.expert_data(expert), made.expert_rows(), tensor.cols);
+    }
   }
   for (size_t i = 0; i < layer_starts.size(); ++i) {
     const KvLayerSpec& layer = rank.spec.kv[i];
@@ -237,6 +265,8 @@ Status Model::allocate_rank(Rank& rank) {
     if (worker.rank != &rank) continue;
     const WorkerStarts& starts = worker_starts[static_cast<size_t>(worker.index)];
     worker.matmul_scratch = base + starts.matmul;
+    worker.routing = reinterpret_cast<int32_t*>(base + starts.routing);
+    worker.moe_sums = reinterpret_cast<float*>(base + starts.moe);
     worker.attend_scratch = reinterpret_cast<float*>(base + starts.attend);
     worker.logits = reinterpret_cast<float*>(base + starts.logits);
     worker.weights = reinterpret_cast<float*>(base + starts.weights);

@@ -19,14 +19,24 @@ struct Model;
 
 struct Tensor {
   TensorSpec spec;
-  // Packed matrix, or a plain vector.
+  // Experts whose rows it holds one after another, else 1: each is packed as a matrix of its own, so that none shares a
+  // strip with the next.
+  int experts;
+  // Packed matrices, or a plain vector.
   uint8_t* data;
   std::vector<bool> filled;
   int rows_filled = 0;
 
+  int expert_rows() const { return spec.rows / experts; }
   const float* values() const { return reinterpret_cast<const float*>(data); }
-  matmul::Weights weights() const { return {spec.format, spec.rows, spec.cols, data}; }
+  uint8_t* expert_data(int expert) const {
+    return data + static_cast<size_t>(expert) * matmul::packed_bytes(spec.format, expert_rows(), spec.cols);
+  }
+  matmul::Weights weights(int expert = 0) const { return {spec.format, expert_rows(), spec.cols, expert_data(expert)}; }
 };
+
+// Bytes of a tensor as it is kept.
+size_t tensor_bytes(const TensorSpec& spec, int experts);
 
 // [page][kv head]{K^T [headDim][64], V [64][headDim]}
 struct KvLayer {
@@ -83,6 +93,9 @@ struct Worker {
   int index;
   int global_index;
   void* matmul_scratch;
+  // Order of the rows by expert, and the products of one range of columns: mixtures of experts only.
+  int32_t* routing;
+  float* moe_sums;
   float* attend_scratch;
   // Rank 0 only: sampling.
   float* logits;
