@@ -46,6 +46,8 @@ export interface NativeProgram {
   readonly tensors: Int32Array;
   /** Heads, head dimension of each layer. */
   readonly kv: Int32Array;
+  /** Elements of the convolution window and of the delta state of each layer, per sequence. */
+  readonly state: Int32Array;
   readonly arenaElements: number;
   readonly vocab: number;
 }
@@ -69,6 +71,7 @@ export interface NativeModel {
   readonly memory: readonly {
     readonly weightBytes: number;
     readonly kvBytes: number;
+    readonly stateBytes: number;
     readonly activationBytes: number;
   }[];
 }

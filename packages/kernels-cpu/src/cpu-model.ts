@@ -31,7 +31,6 @@ export class CpuModel implements DeviceModel {
     // Ranks share one step buffer: rank 0 answers for it.
     this.memory = options.native.memory.map((rank, index) => ({
       ...rank,
-      stateBytes: 0,
       stepBytes: index === 0 ? options.layout.size * 4 : 0,
     }));
   }

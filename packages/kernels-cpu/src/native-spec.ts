@@ -35,7 +35,6 @@ function indexOf<T>(what: string, names: readonly T[], name: T): number {
 function nativeProgram(program: Program, index: number, ranks: number): NativeProgram {
   if (program.rank !== index || program.ranks !== ranks)
     refuse(`program ${index} of ${ranks} is made for rank ${program.rank} of ${program.ranks}`);
-  if (program.state.length > 0) refuse('recurrent state is not served by this backend');
   const tensors = program.tensors.flatMap(({ format, rows, cols, lookup }) => [
     indexOf('weight format', weightFormats, format),
     rows,
@@ -49,6 +48,10 @@ function nativeProgram(program: Program, index: number, ranks: number): NativePr
     kv: int32(
       'a cache layer',
       program.kv.flatMap(({ kvHeads, headDim }) => [kvHeads, headDim]),
+    ),
+    state: int32(
+      'a state layer',
+      program.state.flatMap(({ convElements, deltaElements }) => [convElements, deltaElements]),
     ),
     arenaElements: program.arenaElements,
     vocab: int32('the vocabulary', [program.vocab])[0]!,

@@ -43,6 +43,7 @@ Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) 
     const Napi::Object entry = Napi::Object::New(env);
     entry.Set("weightBytes", rank.weight_bytes);
     entry.Set("kvBytes", rank.kv_bytes);
+    entry.Set("stateBytes", rank.state_bytes);
     entry.Set("activationBytes", rank.activation_bytes);
     memory.Set(memory.Length(), entry);
   }

@@ -31,6 +31,8 @@ ProgramSpec read_program(const Napi::Object& object) {
   }
   const std::vector<int32_t> kv = int32s(object, "kv");
   for (size_t i = 0; i + 2 <= kv.size(); i += 2) program.kv.push_back({kv[i], kv[i + 1]});
+  const std::vector<int32_t> state = int32s(object, "state");
+  for (size_t i = 0; i + 2 <= state.size(); i += 2) program.state.push_back({state[i], state[i + 1]});
   return program;
 }
 

@@ -29,6 +29,10 @@ OpFunction op_function(Opcode op) {
     case Opcode::all_reduce: return cortex_all_reduce;
     case Opcode::gather: return cortex_gather;
     case Opcode::add_bias: return cortex_add_bias;
+    case Opcode::conv1d_silu: return cortex_conv1d_silu;
+    case Opcode::delta_gates: return cortex_delta_gates;
+    case Opcode::gated_delta: return cortex_gated_delta;
+    case Opcode::rms_norm_gated: return cortex_rms_norm_gated;
     case Opcode::router_topk: return cortex_router_topk;
     case Opcode::moe_gate_up: return cortex_moe_gate_up;
     case Opcode::moe_down: return cortex_moe_down;
@@ -75,6 +79,7 @@ OperandWidths operand_widths(const Instruction& in, const ProgramSpec& program) 
   if (quantised >= 0) widths.in[quantised] = quantised_k;
   switch (in.op) {
     case Opcode::rms_norm:
+    case Opcode::rms_norm_gated:
     case Opcode::attend:
     case Opcode::linear_swiglu:
       widths.out[1] = quantised_n;
@@ -92,6 +97,10 @@ OperandWidths operand_widths(const Instruction& in, const ProgramSpec& program) 
     case Opcode::sigmoid_mul:
       widths.in[op::sigmoid_mul::in::gate] = sigmoid_mul_gate_width(in);
       break;
+    case Opcode::gated_delta:
+      widths.in[op::gated_delta::in::beta] = widths.in[op::gated_delta::in::g] =
+          in.n / in.param(op::gated_delta::param::valueDim);
+      break;
     case Opcode::qk_norm_rope_append: {
       const KvLayerSpec& layer = program.kv[static_cast<size_t>(cache_layer_of(in))];
       widths.in[1] = widths.in[2] = int64_t{layer.kv_heads} * layer.head_dim;
@@ -108,6 +117,22 @@ int cache_layer_of(const Instruction& in) {
     case Opcode::kv_append: return in.param(op::kv_append::param::layer);
     case Opcode::attend: return in.param(op::attend::param::layer);
     case Opcode::qk_norm_rope_append: return in.param(op::qk_norm_rope_append::param::layer);
+    default: return -1;
+  }
+}
+
+StateKind state_kind_of(Opcode op) {
+  switch (op) {
+    case Opcode::conv1d_silu: return StateKind::conv;
+    case Opcode::gated_delta: return StateKind::delta;
+    default: return StateKind::none;
+  }
+}
+
+int state_layer_of(const Instruction& in) {
+  switch (in.op) {
+    case Opcode::conv1d_silu: return in.param(op::conv1d_silu::param::layer);
+    case Opcode::gated_delta: return in.param(op::gated_delta::param::layer);
     default: return -1;
   }
 }

@@ -11,6 +11,10 @@ namespace cortex {
 // Query heads that share one cache head: a tile of attention must hold one row's.
 inline constexpr int max_query_group = 64;
 
+// Bounds of buffers that the hybrid ops keep on the stack.
+inline constexpr int max_delta_key = 256;
+inline constexpr int max_conv_taps = 16;
+
 using OpFunction = void (*)(const Instruction&, Worker&);
 
 // Null for an op that this backend does not have.
@@ -31,6 +35,11 @@ inline int sigmoid_mul_gate_width(const Instruction& in) {
 // Cache layer that the op touches, -1 for none, and whether it writes to it.
 int cache_layer_of(const Instruction& instruction);
 bool writes_cache(const Instruction& instruction);
+
+// Kinds of recurrent state: an op that touches one reads it and writes it.
+enum class StateKind { none, conv, delta };
+StateKind state_kind_of(Opcode op);
+int state_layer_of(const Instruction& instruction);
 
 // Position of the quantised input, -1 when the op has no such role.
 int quantised_input_of(Opcode op);
@@ -76,6 +85,10 @@ void cortex_sample(const Instruction&, Worker&);
 void cortex_all_reduce(const Instruction&, Worker&);
 void cortex_gather(const Instruction&, Worker&);
 void cortex_add_bias(const Instruction&, Worker&);
+void cortex_conv1d_silu(const Instruction&, Worker&);
+void cortex_delta_gates(const Instruction&, Worker&);
+void cortex_gated_delta(const Instruction&, Worker&);
+void cortex_rms_norm_gated(const Instruction&, Worker&);
 void cortex_router_topk(const Instruction&, Worker&);
 void cortex_moe_gate_up(const Instruction&, Worker&);
 void cortex_moe_down(const Instruction&, Worker&);

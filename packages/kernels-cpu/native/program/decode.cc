@@ -142,6 +142,39 @@ class Checker {
     return &spec;
   }
 
+  const StateLayerSpec* state_layer(int position) {
+    const int index = instruction_.param(position);
+    if (!require(index >= 0 && index < static_cast<int>(program_.state.size()),
+                 format_text("names state layer %d of %zu", index, program_.state.size()))) {
+      return nullptr;
+    }
+    return &program_.state[static_cast<size_t>(index)];
+  }
+
+  // Segments of one number of taps, whose channels make n.
+  void conv_kernel(std::vector<ConvKernelSpec>& kernels) {
+    ConvKernelSpec kernel{{-1, -1, -1, -1}, 0, 0, 0};
+    int64_t channels = 0;
+    for (int i = 0; i < 4; ++i) {
+      const TensorSpec* spec = tensor(i);
+      if (!spec) continue;
+      if (!require(i == kernel.segments, format_text("has weight %d without weight %d", i, i - 1))) return;
+      if (i == 0) kernel.taps = spec->cols;
+      require(spec->cols == kernel.taps, format_text("has kernels of %d and %d taps", kernel.taps, spec->cols));
+      channels += spec->rows;
+      kernel.tensors[kernel.segments++] = instruction_.weights[i];
+    }
+    require(kernel.segments > 0, "has no weight");
+    require(kernel.taps >= 2 && kernel.taps <= max_conv_taps,
+            format_text("has a kernel of %d taps; 2 to %d are wanted", kernel.taps, max_conv_taps));
+    require(channels == instruction_.n,
+            format_text("has kernels of %lld channels; %d are wanted", static_cast<long long>(channels), instruction_.n));
+    if (!result.ok()) return;
+    kernel.channels = instruction_.n;
+    instruction_.conv_kernel = static_cast<int>(kernels.size());
+    kernels.push_back(kernel);
+  }
+
   // `first` is where the shared rotary parameters start.
   void rotary(int first, int weight, std::vector<RopeTableSpec>& tables) {
     symbol(0);
@@ -367,6 +400,68 @@ void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const
       check.output(0, in.n);
       return;
     }
+    case Opcode::conv1d_silu: {
+      check.symbol(0);
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      const StateLayerSpec* layer = check.state_layer(op::conv1d_silu::param::layer);
+      check.conv_kernel(decoded.conv_kernels);
+      if (!layer || in.conv_kernel < 0) return;
+      const int64_t elements = int64_t{decoded.conv_kernels[static_cast<size_t>(in.conv_kernel)].taps - 1} * in.n;
+      check.require(layer->conv_elements == elements,
+                    format_text("keeps %lld elements of its past; the state layer has %d", static_cast<long long>(elements),
+                                layer->conv_elements));
+      return;
+    }
+    case Opcode::delta_gates:
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, in.n);
+      check.output(0, in.n);
+      check.output(1, in.n);
+      check.vector(op::delta_gates::weight::decay, in.n);
+      check.vector(op::delta_gates::weight::dtBias, in.n);
+      return;
+    case Opcode::gated_delta: {
+      check.symbol(0);
+      const int key_dim = in.param(op::gated_delta::param::keyDim);
+      const int value_dim = in.param(op::gated_delta::param::valueDim);
+      const int tiled = in.param(op::gated_delta::param::tiled);
+      check.require(tiled == 0 || tiled == 1, "has a tiled parameter that is neither 0 nor 1");
+      check.require(key_dim >= 1 && key_dim <= max_delta_key,
+                    format_text("has keys of %d columns; 1 to %d are served", key_dim, max_delta_key));
+      if (!check.head_dim(in.n, value_dim) || !check.result.ok()) return;
+      const int heads = in.n / value_dim;
+      const int keys = in.k - in.n;
+      const int key_heads = keys / (2 * key_dim);
+      if (!check.require(keys > 0 && keys % (2 * key_dim) == 0 && heads % key_heads == 0,
+                         format_text("has width %d for %d value heads of %d and keys of %d", in.k, heads, value_dim, key_dim))) {
+        return;
+      }
+      check.input(0, in.k);
+      check.input(1, heads);
+      check.input(2, heads);
+      check.output(0, in.n);
+      const StateLayerSpec* layer = check.state_layer(op::gated_delta::param::layer);
+      if (!layer) return;
+      const int64_t elements = int64_t{in.n} * key_dim;
+      check.require(layer->delta_elements == elements,
+                    format_text("keeps %lld elements; the state layer has %d", static_cast<long long>(elements),
+                                layer->delta_elements));
+      return;
+    }
+    case Opcode::rms_norm_gated:
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, in.n);
+      check.output(0, in.n);
+      check.quantised(in.out[1], "output", 1, in.n);
+      if (check.head_dim(in.n, in.param(op::rms_norm_gated::param::headDim))) {
+        check.vector(op::rms_norm_gated::weight::weight, in.param(op::rms_norm_gated::param::headDim));
+      }
+      check.epsilon(op::rms_norm_gated::param::eps);
+      return;
     case Opcode::router_topk: {
       const int chosen = in.param(op::router_topk::param::k);
       check.require(chosen >= 1 && chosen <= in.k && in.n == 2 * chosen,
@@ -497,6 +592,13 @@ Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedP
     if (layer.kv_heads < 1 || layer.kv_heads > 4096 || layer.head_dim < 1 || layer.head_dim > max_head_dim) {
       return failure(Code::program_invalid,
                      format_text("cache layer %zu has %d heads of %d", i, layer.kv_heads, layer.head_dim));
+    }
+  }
+  for (size_t i = 0; i < program.state.size(); ++i) {
+    const StateLayerSpec& layer = program.state[i];
+    if (layer.conv_elements < 0 || layer.delta_elements < 0) {
+      return failure(Code::program_invalid,
+                     format_text("state layer %zu has %d and %d elements", i, layer.conv_elements, layer.delta_elements));
     }
   }
   const int count = static_cast<int>(program.words.size() / instruction_words);

@@ -21,9 +21,18 @@ struct RopeTableSpec {
   friend bool operator==(const RopeTableSpec&, const RopeTableSpec&) = default;
 };
 
+// The kernel of a convolution, read out of its packed segments once the weights are there.
+struct ConvKernelSpec {
+  int tensors[4];
+  int segments;
+  int taps;
+  int channels;
+};
+
 struct DecodedProgram {
   std::vector<Instruction> instructions;
   std::vector<RopeTableSpec> rope_tables;
+  std::vector<ConvKernelSpec> conv_kernels;
   // Experts that stand one after another in each tensor; 1 for what is not experts.
   std::vector<int> tensor_experts;
   // Instruction index of each collective, in order.

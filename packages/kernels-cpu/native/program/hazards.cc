@@ -57,6 +57,9 @@ bool works_in_place(Opcode op) {
     case Opcode::attend:
     case Opcode::gather_rows:
     case Opcode::gather:
+    case Opcode::conv1d_silu:
+    case Opcode::gated_delta:
+    case Opcode::rms_norm_gated:
     case Opcode::router_topk:
     case Opcode::moe_gate_up:
     case Opcode::moe_down:
@@ -104,12 +107,17 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
   std::vector<Region> written;
   std::vector<int> cache_writers(program.kv.size(), -1);
   std::vector<int> cache_readers(program.kv.size(), -1);
+  // Last instruction that touched each layer's window and matrices.
+  std::vector<int> conv_users(program.state.size(), -1);
+  std::vector<int> delta_users(program.state.size(), -1);
   bool scratch_used = false;
   const auto forget = [&] {
     read.clear();
     written.clear();
     std::fill(cache_writers.begin(), cache_writers.end(), -1);
     std::fill(cache_readers.begin(), cache_readers.end(), -1);
+    std::fill(conv_users.begin(), conv_users.end(), -1);
+    std::fill(delta_users.begin(), delta_users.end(), -1);
     scratch_used = false;
   };
   for (Instruction& in : instructions) {
@@ -134,6 +142,12 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
         other = std::max(other, cache_writers[i]);
         cache_readers[i] = in.index;
       }
+    }
+    if (const StateKind kind = state_kind_of(in.op); kind != StateKind::none) {
+      auto& users = kind == StateKind::conv ? conv_users : delta_users;
+      int& user = users[static_cast<size_t>(state_layer_of(in))];
+      other = std::max(other, user);
+      user = in.index;
     }
     if (other >= 0) {
       return failure(Code::program_invalid,

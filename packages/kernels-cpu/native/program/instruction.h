@@ -36,6 +36,8 @@ struct Instruction {
   int collective = -1;
   // Rotary table that it reads, -1 for none.
   int rope_table = -1;
+  // Convolution kernel that it reads, -1 for none.
+  int conv_kernel = -1;
   void (*run)(const Instruction& instruction, Worker& worker) = nullptr;
 
   int param(int position) const { return params[position]; }

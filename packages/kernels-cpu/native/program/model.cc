@@ -176,7 +176,18 @@ Status Model::allocate_rank(Rank& rank) {
     const size_t head = size_t{2} * page_tokens * static_cast<size_t>(layer.head_dim) * kv_element_bytes(spec.kv_format);
     layer_starts.push_back(cache.take(head * static_cast<size_t>(layer.kv_heads) * static_cast<size_t>(limits.pages)));
   }
+  Layout states;
+  std::vector<size_t> state_starts;
+  for (const StateLayerSpec& layer : rank.spec.state) {
+    const size_t slots = static_cast<size_t>(limits.max_sequences) * sizeof(float);
+    state_starts.push_back(states.take(slots * static_cast<size_t>(layer.conv_elements)));
+    state_starts.push_back(states.take(slots * static_cast<size_t>(layer.delta_elements)));
+  }
   Layout scratch;
+  std::vector<size_t> kernel_starts;
+  for (const ConvKernelSpec& kernel : rank.program.conv_kernels) {
+    kernel_starts.push_back(scratch.take(static_cast<size_t>(kernel.taps) * static_cast<size_t>(kernel.channels) * sizeof(float)));
+  }
   std::vector<size_t> rope_starts;
   for (const RopeTableSpec& table : rank.program.rope_tables) {
     rope_starts.push_back(scratch.take(size_t{2} * static_cast<size_t>(limits.max_rows) *
@@ -226,12 +237,13 @@ Status Model::allocate_rank(Rank& rank) {
   }
   const size_t activation_bytes = static_cast<size_t>(rank.spec.arena_elements) * sizeof(float);
   const double total = static_cast<double>(weights.size()) + static_cast<double>(cache.size()) +
-                       static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes);
+                       static_cast<double>(states.size()) + static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes);
   if (total > machine_memory().free_bytes || !rank.weights.allocate(weights.size()) || !rank.cache.allocate(cache.size()) ||
+      !rank.states.allocate(states.size()) ||
       !rank.scratch.allocate(scratch.size()) || !rank.activations.allocate(activation_bytes)) {
     return no_memory(total);
   }
-  memory.push_back({static_cast<double>(weights.size()), static_cast<double>(cache.size()),
+  memory.push_back({static_cast<double>(weights.size()), static_cast<double>(cache.size()), static_cast<double>(states.size()),
                     static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes)});
 
   rank.arena = reinterpret_cast<float*>(rank.activations.data());
@@ -252,7 +264,14 @@ Status Model::allocate_rank(Rank& rank) {
     rank.kv.push_back({layer.kv_heads, layer.head_dim, rank.cache.data() + layer_starts[i], head,
                        head * static_cast<size_t>(layer.kv_heads)});
   }
+  for (size_t i = 0; i < rank.spec.state.size(); ++i) {
+    rank.state.push_back({rank.spec.state[i], reinterpret_cast<float*>(rank.states.data() + state_starts[2 * i]),
+                          reinterpret_cast<float*>(rank.states.data() + state_starts[2 * i + 1])});
+  }
   uint8_t* base = rank.scratch.data();
+  for (size_t i = 0; i < kernel_starts.size(); ++i) {
+    rank.conv_kernels.push_back({rank.program.conv_kernels[i].taps, reinterpret_cast<float*>(base + kernel_starts[i])});
+  }
   for (size_t i = 0; i < rope_starts.size(); ++i) {
     const RopeTableSpec& table = rank.program.rope_tables[i];
     auto* cosine = reinterpret_cast<float*>(base + rope_starts[i]);
@@ -329,8 +348,26 @@ Status Model::seal() {
       return status;
     }
   }
+  for (auto& rank : ranks) read_conv_kernels(*rank);
   sealed = true;
   return {};
+}
+
+void Model::read_conv_kernels(Rank& rank) {
+  for (size_t i = 0; i < rank.conv_kernels.size(); ++i) {
+    const ConvKernelSpec& kernel = rank.program.conv_kernels[i];
+    std::vector<float> taps(static_cast<size_t>(kernel.taps));
+    size_t channel = 0;
+    for (int s = 0; s < kernel.segments; ++s) {
+      const Tensor& tensor = rank.tensors[static_cast<size_t>(kernel.tensors[s])];
+      for (int row = 0; row < tensor.spec.rows; ++row, ++channel) {
+        matmul::lookup_row(tensor.spec.format, tensor.data, tensor.spec.rows, tensor.spec.cols, row, taps.data());
+        for (size_t j = 0; j < taps.size(); ++j) {
+          rank.conv_kernels[i].values[j * static_cast<size_t>(kernel.channels) + channel] = taps[j];
+        }
+      }
+    }
+  }
 }
 
 Status Model::run_step(double& device_ns) {

@@ -47,6 +47,22 @@ struct KvLayer {
   size_t page_bytes;
 };
 
+// Recurrent state of one layer: [slot][conv_elements] and [slot][delta_elements].
+struct StateLayer {
+  StateLayerSpec spec;
+  float* conv;
+  float* delta;
+
+  float* conv_of(int slot) const { return conv + static_cast<size_t>(slot) * static_cast<size_t>(spec.conv_elements); }
+  float* delta_of(int slot) const { return delta + static_cast<size_t>(slot) * static_cast<size_t>(spec.delta_elements); }
+};
+
+// [taps][channels]
+struct ConvKernel {
+  int taps;
+  float* values;
+};
+
 struct RopeTable {
   RopeTableSpec spec;
   // [max_rows][rotary_dim / 2] each
@@ -73,10 +89,13 @@ struct Rank {
   Block weights;
   Block activations;
   Block cache;
+  Block states;
   Block scratch;
   float* arena;
   std::vector<Tensor> tensors;
   std::vector<KvLayer> kv;
+  std::vector<StateLayer> state;
+  std::vector<ConvKernel> conv_kernels;
   std::vector<RopeTable> rope_tables;
   // Rows quantised by a product that the program gave none.
   uint8_t* quantised;
@@ -118,6 +137,7 @@ struct Worker {
 struct RankMemory {
   double weight_bytes;
   double kv_bytes;
+  double state_bytes;
   double activation_bytes;
 };
 
@@ -144,6 +164,7 @@ struct Model {
  private:
   Status build(int32_t* step_words);
   Status allocate_rank(Rank& rank);
+  void read_conv_kernels(Rank& rank);
 };
 
 inline const Step& Worker::step() const { return *model->step; }

@@ -25,12 +25,19 @@ struct KvLayerSpec {
   int head_dim;
 };
 
+// Recurrent state of one layer, in float32 elements per sequence.
+struct StateLayerSpec {
+  int conv_elements;
+  int delta_elements;
+};
+
 struct ProgramSpec {
   int rank;
   std::vector<int32_t> words;
   std::vector<TensorSpec> tensors;
   int64_t arena_elements;
   std::vector<KvLayerSpec> kv;
+  std::vector<StateLayerSpec> state;
   int vocab;
 };
 

@@ -175,6 +175,8 @@ static void store_value(KvFormat format, const float* v, int head_dim, int token
   }
 }
 
+#include "delta.h"
+
 static LogitScan scan(const float* x, int n) {
   LogitScan result{-__builtin_inff(), 0, false};
   V high = V::set(-__builtin_inff());
@@ -242,6 +244,6 @@ static int count_at_least(const float* x, int n, float threshold) {
 static const Kernels* make_table(const char* name) {
   static const Kernels table = {name,    rms_norm, add_rms_norm, layer_norm,  add,       mul,         scale,
                                 silu,    gelu,     sigmoid,      swiglu,      sigmoid_mul, rotate,    store_key,
-                                store_value, attend, attend_merge, scan,      exp_sum,   count_at_least};
+                                store_value, attend, attend_merge, delta_prepare, delta_rule, conv_silu, scan,      exp_sum,   count_at_least};
   return &table;
 }

@@ -40,6 +40,26 @@ struct AttendSpan {
   float* scores;
 };
 
+// Consecutive tokens of one head of one sequence, through the gated delta rule.
+struct DeltaSpan {
+  int key_dim;
+  int value_dim;
+  int tokens;
+  // [tokens][key_dim], as `delta_prepare` made them, with their products.
+  const float* q;
+  const float* k;
+  const float* qk;
+  // [tokens]: what the state is multiplied by, and how much of a value is written.
+  const float* decay;
+  const float* beta;
+  const float* v;
+  size_t v_stride;
+  // [key_dim][value_dim]
+  float* state;
+  float* y;
+  size_t y_stride;
+};
+
 // What one pass over the logits finds.
 struct LogitScan {
   float max;
@@ -75,6 +95,12 @@ struct Kernels {
   void (*attend)(const AttendSpan& span);
   // (acc, max, sum) of the spans so far takes in the next span's.
   void (*attend_merge)(float* acc, float* max, float* sum, const float* next_acc, float next_max, float next_sum, int n);
+
+  // Query and key of unit length, the query scaled by n^-0.5 besides; returns their product.
+  float (*delta_prepare)(const float* q, const float* k, int n, float* q_unit, float* k_unit);
+  void (*delta_rule)(const DeltaSpan& span);
+  // y = silu(sum over j in [0, taps) of kernel[j * kernel_stride + i] * x[j][i])
+  void (*conv_silu)(const float* const* x, const float* kernel, size_t kernel_stride, int taps, int n, float* y);
 
   LogitScan (*scan)(const float* x, int n);
   // weights[i] = exp((x[i] - max) / temperature); weights may be null. Returns their sum.

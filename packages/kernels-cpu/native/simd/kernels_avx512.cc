@@ -19,6 +19,8 @@ namespace {
 // Register tile of attention: queries by vectors of columns.
 constexpr int attend_rows = 6;
 constexpr int attend_vectors = 4;
+// Columns of a state that go through its rows together, in vectors.
+constexpr int delta_vectors = 4;
 
 static void scale(const float* x, float factor, int n, float* y);
 

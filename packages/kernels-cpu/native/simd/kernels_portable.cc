@@ -16,6 +16,8 @@ namespace {
 // Register tile of attention: queries by vectors of columns.
 constexpr int attend_rows = 4;
 constexpr int attend_vectors = 2;
+// Columns of a state that go through its rows together, in vectors.
+constexpr int delta_vectors = 2;
 
 static void scale(const float* x, float factor, int n, float* y);
 
