@@ -9,11 +9,13 @@ export { type GatewayConfig, gatewayConfigSchema } from './config/gateway-config
 export { hubEnvironment, isSecretKey } from './config/hub-environment.js';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig, type Origin } from './config/load-config.js';
 export { type NeuronConfig, neuronConfigSchema } from './config/neuron-config.js';
+export { bodyError } from './errors/body-error.js';
 export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';
 export { CortexError } from './errors/cortex-error.js';
 export * from './errors/envelope.js';
 export { editDistance, nearestOf } from './text/nearest.js';
 export { type Clock, systemClock } from './time/clock.js';
+export * from './wire/anthropic-messages.js';
 export * from './wire/chat-chunks.js';
 export * from './wire/neuron-api.js';
 export * from './wire/openai-chat.js';
@@ -26,4 +28,5 @@ export {
   modelList,
   modelStatus,
 } from './wire/openai-models.js';
+export * from './wire/openai-responses.js';
 export * from './wire/sse.js';

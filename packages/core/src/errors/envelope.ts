@@ -89,7 +89,8 @@ export const toOpenAiError = (error: unknown, source: ErrorSource): HttpError<Op
   };
 };
 
-const anthropicType = (status: number): string => {
+/** Type of an Anthropic error with this status. */
+export const anthropicErrorType = (status: number): string => {
   switch (status) {
     case 401:
       return 'authentication_error';
@@ -113,7 +114,7 @@ export const toAnthropicError = (error: unknown, source: ErrorSource): HttpError
   const known = expected(error, source);
   return {
     status: known.status,
-    body: { type: 'error', error: { type: anthropicType(known.status), message: known.message } },
+    body: { type: 'error', error: { type: anthropicErrorType(known.status), message: known.message } },
     headers: headersOf(known, rowOf(known)),
     cause: error,
   };

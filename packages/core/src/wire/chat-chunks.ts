@@ -34,7 +34,8 @@ export const chatChunks = (identity: StreamIdentity) => {
       }),
     toolArguments: (call: { index: number; fragment: string }, index = 0) =>
       delta(index, { tool_calls: [{ index: call.index, function: { arguments: call.fragment } }] }),
-    finish: (reason: FinishReason, index = 0) => chunk([{ index, delta: {}, finish_reason: reason }]),
+    finish: (reason: FinishReason, index = 0, stopString: string | null = null) =>
+      chunk([{ index, delta: {}, finish_reason: reason, ...(stopString === null ? {} : { stop_reason: stopString }) }]),
     /** Only when the client asked for it; last before the end mark. */
     usage: (usage: Usage): ChatCompletionChunk => ({ ...chunk([]), usage }),
   };

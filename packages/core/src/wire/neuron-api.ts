@@ -55,10 +55,23 @@ export const neuronDiscovery = z.object({
   hostname: z.string(),
   os: z.string().optional(),
   kernel: z.string().optional(),
-  devices: z.array(z.looseObject({ name: z.string().optional() })).optional(),
+  devices: z
+    .array(
+      z.looseObject({
+        index: z.int().optional(),
+        name: z.string().optional(),
+        backend: z.string().optional(),
+        vram_total_mb: z.number().optional(),
+      }),
+    )
+    .optional(),
   max_prompt_tokens: z.number().optional(),
 });
 
+/** `POST /tokenize` with a chat request: tokens of the prompt it is rendered to. */
+export const tokenCount = z.object({ count: z.int().min(0) });
+
+export type TokenCount = z.output<typeof tokenCount>;
 export type NeuronModel = z.output<typeof neuronModel>;
 export type NeuronHealth = z.output<typeof neuronHealth>;
 export type NeuronDiscovery = z.output<typeof neuronDiscovery>;

@@ -142,6 +142,8 @@ export const chatCompletionResponse = z.object({
       message: chatResponseMessage,
       logprobs: chatLogprobs.nullable(),
       finish_reason: finishReason,
+      /** The stop string that ended the choice, when one did. */
+      stop_reason: z.string().nullish(),
     }),
   ),
   usage,
@@ -173,6 +175,8 @@ export const chatCompletionChunk = z.object({
       delta: chatDelta,
       logprobs: chatLogprobs.nullish(),
       finish_reason: finishReason.nullable(),
+      /** In the last event of a choice: the stop string that ended it, when one did. */
+      stop_reason: z.string().nullish(),
     }),
   ),
   usage: usage.nullish(),

@@ -356,7 +356,8 @@ export class Engine {
     const { flight } = sequence;
     this.#emit(sequence, sequence.sink.end());
     const reason: FinishReason = why === 'stop' && sequence.hasToolCall ? 'tool_calls' : why;
-    flight.queue.push({ type: 'choice-end', choice: sequence.choice, reason, logprobs: sequence.logprobs });
+    const stopString = why === 'stop' ? (sequence.sink.stopString ?? null) : null;
+    flight.queue.push({ type: 'choice-end', choice: sequence.choice, reason, stopString, logprobs: sequence.logprobs });
     this.#release(sequence);
     flight.open -= 1;
     if (flight.open > 0) return;

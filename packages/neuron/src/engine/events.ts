@@ -13,6 +13,8 @@ export type GenerationEvent =
       readonly type: 'choice-end';
       readonly choice: number;
       readonly reason: FinishReason;
+      /** The stop string that ended it; null when none did. */
+      readonly stopString: string | null;
       /** Log-probabilities of tokens whose text was not shown in a delta of its own. */
       readonly logprobs: readonly TokenLogprob[];
     }

@@ -9,6 +9,8 @@ export interface TextSink {
   push(token: number): { readonly events: readonly OutputEvent[]; readonly isStopped: boolean };
   /** What was held back. */
   end(): readonly OutputEvent[];
+  /** The stop string that was met, if one was. */
+  readonly stopString?: string | null;
   /** Tokens so far that were part of reasoning. */
   readonly reasoningTokens: number;
 }

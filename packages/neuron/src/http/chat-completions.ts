@@ -136,7 +136,7 @@ async function* chatStream(
         const rest = thoughts[event.choice]!.end();
         const logprobs = toChatLogprobs(event.logprobs, tokenizer);
         if (rest !== '') yield chunks.content(rest, event.choice);
-        const finish = chunks.finish(event.reason, event.choice);
+        const finish = chunks.finish(event.reason, event.choice, event.stopString);
         yield logprobs ? { ...finish, choices: finish.choices.map((each) => ({ ...each, logprobs })) } : finish;
         break;
       }
@@ -170,6 +170,7 @@ async function collectChat(
     calls: [] as NonNullable<ChatResponseMessage['tool_calls']>,
     logprobs: [] as TokenLogprob[],
     finish: 'stop' as 'stop' | 'length' | 'tool_calls',
+    stopString: null as string | null,
   }));
   let usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
   for await (const event of events) {
@@ -199,6 +200,7 @@ async function collectChat(
         draft.content += thought.end();
         draft.logprobs.push(...event.logprobs);
         draft.finish = event.reason;
+        draft.stopString = event.stopString;
         break;
       case 'prefill-end':
         break;
@@ -219,6 +221,7 @@ async function collectChat(
       },
       logprobs: toChatLogprobs(draft.logprobs, answer.tokenizer) ?? null,
       finish_reason: draft.finish,
+      ...(draft.stopString === null ? {} : { stop_reason: draft.stopString }),
     })),
     usage,
   };

@@ -85,3 +85,12 @@ test('an answer that is cut by max_tokens says so', async (t) => {
   const { choice } = await ask(t, 'one two three four', { max_completion_tokens: 2, max_tokens: 100 });
   t.is(choice.finish_reason, 'length');
 });
+
+test('a stop string that ends an answer is named, whole and streamed; the end of a turn is not one', async (t) => {
+  const met = await ask(t, 'one two three', { stop: ['six', ' two'] });
+  t.like(met.choice, { finish_reason: 'stop', stop_reason: ' two' });
+  t.is(met.deltas.at(-1)!.stop_reason, ' two');
+  const ended = await ask(t, 'one', { stop: ['six'] });
+  t.is(ended.choice.stop_reason, undefined);
+  t.false('stop_reason' in ended.deltas.at(-1)!);
+});

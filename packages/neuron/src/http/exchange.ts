@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CortexError, toOpenAiError } from '@helexa/core';
+import { bodyError, CortexError, toOpenAiError } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 
@@ -69,12 +69,7 @@ export async function readBody<Schema extends z.ZodType>(
   if (encoding !== 'identity') throw new CortexError('unsupported_encoding', { encoding });
   const parsed = schema.safeParse(parseJson(await readBytes(exchange, limitBytes)));
   if (parsed.success) return parsed.data;
-  const issue = deepestIssue(parsed.error.issues);
-  const param = issue.path
-    .map((step, index) => (typeof step === 'number' ? `[${step}]` : index ? `.${String(step)}` : String(step)))
-    .join('');
-  if (param === 'model' && issue.code === 'invalid_type') throw new CortexError('missing_model_field', {});
-  throw new CortexError('invalid_request_body', { ...(param ? { param } : {}), reason: lowerFirst(issue.message) });
+  throw bodyError(parsed.error.issues);
 }
 
 async function readBytes({ request }: Exchange, limitBytes: number): Promise<Buffer> {
@@ -113,16 +108,3 @@ function parseJson(bytes: Buffer): unknown {
     throw new CortexError('malformed_json', { reason }, { cause: error });
   }
 }
-
-/** Of a union's failures, the one that came furthest says most. */
-function deepestIssue(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
-  const first = issues[0]!;
-  if (first.code !== 'invalid_union') return first;
-  const inner = first.errors.flat();
-  if (inner.length === 0) return first;
-  const deepest = inner.reduce((best, issue) => (issue.path.length > best.path.length ? issue : best));
-  const resolved = deepestIssue([deepest]);
-  return resolved.path.length === 0 ? first : { ...resolved, path: [...first.path, ...resolved.path] };
-}
-
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);

@@ -13,6 +13,7 @@ import {
   unloadModelRoute,
   version,
 } from './control.js';
+import { countTokens } from './count-tokens.js';
 import type { InferenceContext } from './generation-run.js';
 import type { NeuronMetrics } from './metrics.js';
 import type { Route } from './router.js';
@@ -22,6 +23,7 @@ export function neuronRoutes(inference: InferenceContext, control: ControlContex
   return [
     { method: 'POST', path: '/v1/chat/completions', handle: (exchange) => chatCompletions(exchange, inference) },
     { method: 'POST', path: '/v1/completions', handle: (exchange) => completions(exchange, inference) },
+    { method: 'POST', path: '/tokenize', handle: (exchange) => countTokens(exchange, inference) },
     { method: 'GET', path: '/v1/models', handle: (exchange) => listOpenAiModels(exchange, control) },
     { method: 'GET', path: '/v1/models/:id', handle: (exchange) => openAiModel(exchange, control) },
     { method: 'GET', path: '/models', handle: (exchange) => listModels(exchange, control) },

@@ -57,6 +57,11 @@ export class OutputStream {
     return this.#reasoningTokens;
   }
 
+  /** The stop string that was met, if one was. */
+  get stopString(): string | null {
+    return this.#matcher.stopped;
+  }
+
   push(token: number): OutputStep {
     const marker = this.#marks.get(token);
     if (marker !== undefined) return this.#pushMarker(token, marker);
