@@ -16,6 +16,9 @@ import { findHandler, type Handler, type Routes } from './http/router.js';
 import { Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
 import { inferenceHandler } from './routes/inference.js';
+import { modelsHandler } from './routes/models.js';
+import { countTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
+import { dialectOf } from './translate/dialect.js';
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -101,22 +104,27 @@ class Gateway {
       (value: () => unknown): Handler =>
       ({ response }) =>
         sendJson(response, 200, value());
-    const infer = inferenceHandler({
+    const options = {
       fleet: () => this.#fleet,
       inFlight: this.#inFlight,
       dispatcher: this.#agent,
       metrics: this.#metrics,
       clock: this.#clock,
       bodyLimitBytes: this.#config.gateway.body_limit_bytes,
-      onFailure: (node) => void this.#poller.lookNow(node),
-    });
+      onFailure: (node: string) => void this.#poller.lookNow(node),
+    };
+    const infer = inferenceHandler(options);
+    const translation = { ...options, stripBillingHeader: this.#config.gateway.strip_billing_header };
     return {
       '/': { GET: json(() => describeHealth(this.#fleet)) },
       '/health': { GET: json(() => describeHealth(this.#fleet)) },
       '/version': { GET: json(() => version) },
-      '/v1/models': { GET: json(() => listModels(this.#fleet, createdSeconds)) },
+      '/v1/models': { GET: modelsHandler(() => listModels(this.#fleet, createdSeconds)) },
       '/v1/chat/completions': { POST: infer },
       '/v1/completions': { POST: infer },
+      '/v1/messages': { POST: messagesHandler(translation) },
+      '/v1/messages/count_tokens': { POST: countTokensHandler(translation) },
+      '/v1/responses': { POST: responsesHandler(translation) },
     };
   }
 
@@ -129,7 +137,9 @@ class Gateway {
     const facts: Record<string, unknown> = {};
     const exchange = new AbortController();
     this.#open.add(exchange);
+    const dialect = dialectOf(path, request.headers);
     response.setHeader('x-request-id', id);
+    if (dialect === 'anthropic') response.setHeader('request-id', id);
     if (this.#isDraining) response.setHeader('connection', 'close');
     const closed = new Promise<void>((resolve) => {
       response.once('close', () => {
@@ -145,7 +155,7 @@ class Gateway {
     } catch (error) {
       facts['error'] = error;
       if (response.headersSent || response.destroyed) response.destroy();
-      else sendError(response, error);
+      else sendError(response, error, { dialect, requestId: id });
     }
     await closed;
     this.#open.delete(exchange);

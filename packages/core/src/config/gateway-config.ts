@@ -20,6 +20,8 @@ export const gatewayConfigSchema = z.strictObject({
       /** Longest wait for one answer of a neuron to a look. */
       poll_timeout_ms: z.int().min(10).max(600_000).default(5000),
       body_limit_bytes: bodyLimitBytes,
+      /** Leave out the line that a coding agent puts before its system prompt and that differs in every request. */
+      strip_billing_header: z.boolean().default(true),
       /** Longest wait for open streams at shutdown. */
       drain_timeout_ms: z.int().min(0).max(3_600_000).default(30_000),
     })

@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { toOpenAiError } from '@helexa/core';
+import type { Dialect } from '../translate/dialect.js';
+import { anthropicFault, readFault } from '../translate/fault.js';
 
 /** Sends one JSON document. */
 export const sendJson = (
@@ -17,10 +19,23 @@ export const sendJson = (
   response.end(body);
 };
 
-/** Sends an error in OpenAI's form; returns its status. */
-export const sendError = (response: ServerResponse, error: unknown): number => {
+/** An error body of OpenAI's form, in the form that the caller's dialect has. */
+export const errorBodyIn = (dialect: Dialect, status: number, body: unknown, requestId: string): unknown => {
+  const fault = dialect === 'anthropic' ? readFault(body) : undefined;
+  return fault ? anthropicFault(fault, status, requestId) : body;
+};
+
+/** Sends an error in the caller's dialect; returns its status. */
+export const sendError = (
+  response: ServerResponse,
+  error: unknown,
+  { dialect, requestId }: { readonly dialect: Dialect; readonly requestId: string } = {
+    dialect: 'openai',
+    requestId: '',
+  },
+): number => {
   const { status, body, headers } = toOpenAiError(error, 'gateway');
-  sendJson(response, status, body, headers);
+  sendJson(response, status, errorBodyIn(dialect, status, body, requestId), headers);
   return status;
 };
 

@@ -1,8 +1,9 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { CortexError } from '@helexa/core';
 import type { Dispatcher } from 'undici';
 import type { NodeState } from '../fleet/fleet.js';
 import { errorEvent } from '../http/respond.js';
+import type { AnswerSink } from './answer-sink.js';
 import { EventSplitter } from './event-splitter.js';
 import { headersToClient } from './forwarded-headers.js';
 
@@ -26,7 +27,7 @@ export interface AttemptOptions {
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer;
-  readonly response: ServerResponse;
+  readonly response: AnswerSink;
   /** Ends the attempt: without a CortexError as its reason the client has left. */
   readonly signal: AbortSignal;
   /** Counts bytes and the first of them. */

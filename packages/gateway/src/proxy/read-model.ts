@@ -6,7 +6,8 @@ export interface RequestHead {
   readonly stream: boolean;
 }
 
-const parse = (body: Buffer): unknown => {
+/** The JSON of a body. */
+export const parseJsonBody = (body: Buffer): unknown => {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -26,7 +27,7 @@ const parse = (body: Buffer): unknown => {
 
 /** Parses a body once, for the field that routes it. */
 export const readModel = (body: Buffer): RequestHead => {
-  const value = parse(body);
+  const value = parseJsonBody(body);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CortexError('invalid_request_body', { reason: 'it is not an object; a JSON object is wanted' });
   }

@@ -1,0 +1,169 @@
+import {
+  anthropicCountRequest,
+  anthropicMessagesRequest,
+  bodyError,
+  CortexError,
+  responsesRequest,
+  tokenCount,
+} from '@helexa/core';
+import type { z } from 'zod';
+import { readBody } from '../http/read-body.js';
+import type { Exchange, Handler } from '../http/router.js';
+import type { AnswerSink } from '../proxy/answer-sink.js';
+import { headersToNeuron } from '../proxy/forwarded-headers.js';
+import { checkMediaType, parseJsonBody } from '../proxy/read-model.js';
+import { anthropicToChat, showsThinking } from '../translate/anthropic-to-chat.js';
+import { withoutBillingHeader } from '../translate/billing-header.js';
+import type { ChatTranslation } from '../translate/chat-body.js';
+import type { Dialect } from '../translate/dialect.js';
+import { faultOf } from '../translate/fault.js';
+import { echoOf, responsesToChat } from '../translate/responses-to-chat.js';
+import { type AnswerTranslator, anthropicTranslator, responsesTranslator } from '../translate/stream-translator.js';
+import { type InferenceOptions, relayInference } from './inference.js';
+import { TranslatingSink } from './translating-sink.js';
+
+export interface TranslatedOptions extends InferenceOptions {
+  /** Leave out the transport line that a coding agent puts before its system prompt. */
+  readonly stripBillingHeader: boolean;
+}
+
+interface Translated {
+  readonly translation: ChatTranslation;
+  readonly dialect: Dialect;
+  /** Path at the neuron. */
+  readonly path: string;
+  readonly openTranslator: (node: string) => AnswerTranslator;
+}
+
+const readRequest = async <Schema extends z.ZodType>(
+  { request, response }: Exchange,
+  schema: Schema,
+  limitBytes: number,
+): Promise<z.output<Schema>> => {
+  checkMediaType(request.headers['content-type']);
+  const parsed = schema.safeParse(parseJsonBody(await readBody(request, response, limitBytes)));
+  if (!parsed.success) throw bodyError(parsed.error.issues);
+  return parsed.data;
+};
+
+/** A header may hold few characters, and kinds are the client's own words. */
+const longestIgnoredHeader = 500;
+
+const tellIgnored = ({ response, facts }: Exchange, ignored: readonly string[]): void => {
+  if (ignored.length === 0) return;
+  const text = ignored.join(', ').replace(/[^\x20-\x7e]/g, '?');
+  response.setHeader('x-cortex-ignored', text.slice(0, longestIgnoredHeader));
+  facts['ignored'] = ignored;
+};
+
+/** Sends the chat request that a request became, and its answer back in the caller's dialect. */
+const relayTranslated = async (
+  options: InferenceOptions,
+  exchange: Exchange,
+  startedAt: number,
+  { translation, dialect, path, openTranslator }: Translated,
+): Promise<void> => {
+  const { body, ignored } = translation;
+  const { request, response, id, facts } = exchange;
+  tellIgnored(exchange, ignored);
+  // The header would move thoughts into the text, where this dialect has a place of its own for them.
+  const { 'x-include-thinking': _, ...headers } = headersToNeuron(request.headers, id);
+  let current: { readonly sink: TranslatingSink; readonly translator: AnswerTranslator } | undefined;
+  const openSink = (node: string): AnswerSink => {
+    current?.sink.close();
+    const translator = openTranslator(node);
+    const sink = new TranslatingSink({ response, translator, dialect, requestId: id, node, clock: options.clock });
+    current = { sink, translator };
+    return sink;
+  };
+  try {
+    await relayInference(options, exchange, {
+      model: body.model,
+      stream: body.stream === true,
+      path,
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: Buffer.from(JSON.stringify(body)),
+      openSink,
+      startedAt,
+    });
+  } finally {
+    current?.sink.close();
+    if (current?.translator.fault) facts['fault'] = current.translator.fault.code;
+  }
+};
+
+const stripped = <Request extends Parameters<typeof withoutBillingHeader>[0]>(
+  request: Request,
+  { response }: Exchange,
+  isWanted: boolean,
+): Request => {
+  if (!isWanted) return request;
+  const { request: rest, isStripped } = withoutBillingHeader(request);
+  if (isStripped) response.setHeader('x-cortex-stripped', 'x-anthropic-billing-header');
+  return rest;
+};
+
+/** `POST /v1/messages`. */
+export const messagesHandler =
+  (options: TranslatedOptions): Handler =>
+  async (exchange: Exchange): Promise<void> => {
+    const startedAt = options.clock.now();
+    const asked = await readRequest(exchange, anthropicMessagesRequest, options.bodyLimitBytes);
+    const request = stripped(asked, exchange, options.stripBillingHeader);
+    const translation = anthropicToChat(request);
+    const { atMostOneCall } = translation;
+    const shared = { requestId: exchange.id, model: request.model, showsThinking: showsThinking(request) };
+    await relayTranslated(options, exchange, startedAt, {
+      translation,
+      dialect: 'anthropic',
+      path: '/v1/chat/completions',
+      openTranslator: (node) => anthropicTranslator({ node, atMostOneCall, ...shared }),
+    });
+  };
+
+/** An answer that is a number: there is nothing in it to stream. */
+const countTranslator = (node: string): AnswerTranslator => ({
+  event: () => '',
+  end: () => '',
+  silence: () => '',
+  isOver: true,
+  fault: undefined,
+  whole: (body) => {
+    const parsed = tokenCount.safeParse(body);
+    return parsed.success
+      ? { body: { input_tokens: parsed.data.count } }
+      : { fault: faultOf(new CortexError('upstream_failed', { node, reason: 'its answer is no token count' })) };
+  },
+});
+
+/** `POST /v1/messages/count_tokens`: exact, from the neuron that would answer; nothing runs on its device. */
+export const countTokensHandler =
+  (options: TranslatedOptions): Handler =>
+  async (exchange: Exchange): Promise<void> => {
+    const startedAt = options.clock.now();
+    const asked = await readRequest(exchange, anthropicCountRequest, options.bodyLimitBytes);
+    await relayTranslated(options, exchange, startedAt, {
+      translation: anthropicToChat(stripped(asked, exchange, options.stripBillingHeader)),
+      dialect: 'anthropic',
+      path: '/tokenize',
+      openTranslator: countTranslator,
+    });
+  };
+
+/** `POST /v1/responses`. */
+export const responsesHandler =
+  (options: InferenceOptions): Handler =>
+  async (exchange: Exchange): Promise<void> => {
+    const startedAt = options.clock.now();
+    const request = await readRequest(exchange, responsesRequest, options.bodyLimitBytes);
+    const translation = responsesToChat(request);
+    const { atMostOneCall } = translation;
+    const createdSeconds = Math.floor(options.clock.unixMs() / 1000);
+    const shared = { requestId: exchange.id, createdSeconds, echo: echoOf(request) };
+    await relayTranslated(options, exchange, startedAt, {
+      translation,
+      dialect: 'openai',
+      path: '/v1/chat/completions',
+      openTranslator: (node) => responsesTranslator({ node, atMostOneCall, ...shared }),
+    });
+  };
