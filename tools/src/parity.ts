@@ -8,9 +8,10 @@ import { parseArgs } from 'node:util';
 import { CortexError } from '@helexa/core';
 import { type Backend, createArchitectureRegistry, type KvFormat } from '@helexa/graph';
 import { loadModel } from '@helexa/neuron';
+import { checkImages } from './parity/check-images.js';
 import { failedTokenizerCases } from './parity/check-tokenizer.js';
 import { compareLogits } from './parity/compare-logits.js';
-import { findParityModels, type ParityModel } from './parity/parity-cases.js';
+import { findParityModels, type ParityCase, type ParityModel } from './parity/parity-cases.js';
 import { type FeedMode, runCases } from './parity/run-cases.js';
 import { StepDriver } from './parity/step-driver.js';
 import { isWithin, toleranceOf } from './parity/tolerance.js';
@@ -112,9 +113,6 @@ async function checkModel(model: ParityModel, settings: Settings, report: (line:
       text: `${model.tokenizer.length - failed.length} of ${model.tokenizer.length} texts${failed.length > 0 ? `; wrong: ${failed.join(' ')}` : ''}`,
     });
   }
-  for (const name of model.imageCases) {
-    report({ model: model.name, case: name, mode: '-', verdict: unsupported, text: 'not run: it needs images' });
-  }
   if (model.cases.length === 0) return;
   try {
     await checkLogits(model, settings, report);
@@ -128,11 +126,12 @@ async function checkModel(model: ParityModel, settings: Settings, report: (line:
 async function checkLogits(model: ParityModel, settings: Settings, report: (line: Line) => void): Promise<void> {
   const { backend, ranks, kv } = settings;
   const tokensOf = (one: { ids: readonly number[]; greedy: readonly number[] }) => one.ids.length + one.greedy.length;
-  const vocab = model.cases[0]!.vocab;
-  const allRows = model.cases.reduce((sum, one) => sum + one.ids.length, 0);
+  const expectedCases = [...model.cases, ...model.imageCases];
+  const vocab = expectedCases[0]!.vocab;
+  const allRows = expectedCases.reduce((sum, one) => sum + one.ids.length, 0);
   const maxRows = Math.max(1, Math.min(allRows, Math.floor(maxLogitBytes / (vocab * 4))));
-  const maxSequences = model.cases.length;
-  const maxContext = Math.max(...model.cases.map(tokensOf));
+  const maxSequences = expectedCases.length;
+  const maxContext = Math.max(...expectedCases.map(tokensOf));
   const loaded = await loadModel({
     path: model.path,
     registry: createArchitectureRegistry(architectures),
@@ -149,10 +148,11 @@ async function checkLogits(model: ParityModel, settings: Settings, report: (line
     },
   });
   try {
-    const longest = Math.max(...model.cases.map((one) => one.ids.length));
+    const cases = [...model.cases, ...(await readImageCases(model, loaded, settings, report))];
+    const longest = Math.max(...cases.map((one) => one.ids.length));
     for (const mode of settings.modes) {
-      const outputs = await runCases(new StepDriver(loaded.device), model.cases, mode, loaded.layout.limits.maxRows);
-      model.cases.forEach((expected, index) => {
+      const outputs = await runCases(new StepDriver(loaded.device), cases, mode, loaded.layout.limits.maxRows);
+      cases.forEach((expected, index) => {
         const comparison = compareLogits(outputs[index]!, expected);
         const tolerance = toleranceOf(loaded.checkpoint, kv, expected.ids.length === longest);
         report({
@@ -168,6 +168,28 @@ async function checkLogits(model: ParityModel, settings: Settings, report: (line
   } finally {
     await loaded.dispose();
   }
+}
+
+/** Image cases up to their features; what comes after is compared as text is. */
+async function readImageCases(
+  model: ParityModel,
+  { device, images, notes }: Awaited<ReturnType<typeof loadModel>>,
+  settings: Settings,
+  report: (line: Line) => void,
+): Promise<ParityCase[]> {
+  const prompts: ParityCase[] = [];
+  for (const one of model.imageCases) {
+    if (!images) {
+      const verdict = settings.skipsUnsupported ? 'skipped' : 'FAIL';
+      report({ model: model.name, case: one.name, mode: '-', verdict, text: `not run: ${notes.join('; ')}` });
+      continue;
+    }
+    const { findings, prompt } = await checkImages(one, device, images);
+    for (const { what, isGood, text } of findings)
+      report({ model: model.name, case: one.name, mode: what, verdict: isGood ? 'ok' : 'FAIL', text });
+    prompts.push(prompt);
+  }
+  return prompts;
 }
 
 function figuresText(comparison: ReturnType<typeof compareLogits>): string {

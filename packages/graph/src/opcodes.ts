@@ -155,5 +155,15 @@ export const opcodes = {
 
 export type OpName = keyof typeof opcodes;
 
+/** Ops that only vision towers have. */
+export const visionOps = [
+  'load_patches',
+  'patch_position',
+  'rope_2d',
+  'attend_dense',
+  'patch_merge',
+  'store_features',
+] as const satisfies readonly OpName[];
+
 /** Ops that the fuse pass makes out of others; a backend runs each only if it says so. */
 export type FusedOp = 'add_rms_norm' | 'linear_add' | 'linear_swiglu' | 'qk_norm_rope_append';

@@ -4,9 +4,20 @@ export { systemEffects } from './engine/effects.js';
 export { Engine, type EngineEffects, type EngineLoad, type EngineOptions, type StepSummary } from './engine/engine.js';
 export type { FinishReason, GenerationEvent, Timing, TokenLogprob, ToolCall, Usage } from './engine/events.js';
 export type { Generation, GenerationRequest, TextSink } from './engine/generation.js';
-export { type SampledToken, type SamplingParameters, type StepRows, StepWriter } from './engine/step-writer.js';
+export { FlightImages } from './engine/flight-images.js';
+export {
+  type SampledToken,
+  type SamplingParameters,
+  type StepRows,
+  StepWriter,
+  type VisualRows,
+} from './engine/step-writer.js';
 export type { RequestedLimits } from './model/limits.js';
 export { type LoadedModel, type LoadModelOptions, loadModel, type PlannedModel, planModel } from './model/loader.js';
 export type { UploadProgress } from './model/upload.js';
 export { type PreflightOptions, type PreflightRank, type PreflightReport, preflight } from './preflight.js';
 export * from './text/index.js';
+export { decodeImage } from './vision/decode-image.js';
+export type { ImageParameters } from './vision/image-parameters.js';
+export { prepareRgb } from './vision/prepare-image.js';
+export { expandPrompt } from './vision/visual-prompt.js';

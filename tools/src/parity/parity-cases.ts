@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CortexError } from '@helexa/core';
+import type { VisualRows } from '@helexa/neuron';
 import { z } from 'zod';
 
 const caseSchema = z.object({
@@ -9,17 +10,30 @@ const caseSchema = z.object({
   shape: z.tuple([z.int().positive(), z.int().positive()]),
   logits: z.string(),
   greedy: z.array(z.int().min(0)),
-  images: z.unknown().optional(),
 });
+
+const place = z.tuple([z.literal(1), z.int().positive(), z.int().positive()]);
+
+const imageCaseSchema = caseSchema.extend({
+  images: z.array(z.string()).min(1),
+  idsBeforeExpansion: z.array(z.int().min(0)),
+  grid_thw: z.array(place),
+  positions: z.tuple([z.array(z.int()), z.array(z.int()), z.array(z.int())]),
+  ropeDelta: z.int(),
+  pixels: z.string(),
+  features: z.string(),
+});
+
+const anyCase = z.union([imageCaseSchema, caseSchema]);
 
 const tokenizerCaseSchema = z.object({ text: z.string(), ids: z.array(z.int().min(0)) });
 
 const folderSchema = z.object({
-  cases: z.array(caseSchema),
+  cases: z.array(anyCase),
   tokenizer: z.array(tokenizerCaseSchema).optional(),
 });
 
-const indexSchema = z.array(z.object({ file: z.string(), cases: z.array(caseSchema) }));
+const indexSchema = z.array(z.object({ file: z.string(), cases: z.array(anyCase) }));
 
 /** One prompt with what an independent implementation computed for it. */
 export interface ParityCase {
@@ -30,6 +44,21 @@ export interface ParityCase {
   readonly vocab: number;
   /** The next tokens by argmax. */
   readonly greedy: readonly number[];
+  /** Positions and features of a prompt with images. */
+  readonly visual?: VisualRows;
+}
+
+/** A prompt with images, and what was computed for it on the way to its logits. */
+export interface ImageCase extends ParityCase {
+  /** Files, in order. */
+  readonly images: readonly string[];
+  readonly idsBeforeExpansion: readonly number[];
+  /** Patches of each image by rows and columns. */
+  readonly grids: readonly { readonly height: number; readonly width: number }[];
+  readonly positions: readonly (readonly number[])[];
+  readonly positionDelta: number;
+  readonly pixels: Float32Array;
+  readonly features: Float32Array;
 }
 
 export interface ParityModel {
@@ -38,8 +67,7 @@ export interface ParityModel {
   /** What `openCheckpoint` takes. */
   readonly path: string;
   readonly cases: readonly ParityCase[];
-  /** Names of cases that need images, which are not run. */
-  readonly imageCases: readonly string[];
+  readonly imageCases: readonly ImageCase[];
   readonly tokenizer: readonly { readonly text: string; readonly ids: readonly number[] }[];
 }
 
@@ -73,22 +101,37 @@ function readIndex(index: string): ParityModel[] {
   }));
 }
 
-function readCases(cases: readonly z.infer<typeof caseSchema>[], folder: string) {
-  const texts = cases.filter((entry) => entry.images === undefined);
-  return {
-    cases: texts.map(({ name, ids, shape, logits, greedy }) => {
-      const file = join(folder, logits);
-      const bytes = readFileSync(file);
-      const [positions, vocab] = shape;
-      if (bytes.length !== positions * vocab * 4 || positions !== ids.length) {
-        const reason = `${bytes.length} bytes are not the logits of ${ids.length} positions of ${vocab}`;
-        throw new CortexError('checkpoint_invalid', { file, reason });
-      }
-      const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-      return { name, ids, logits: values, vocab, greedy };
-    }),
-    imageCases: cases.filter((entry) => entry.images !== undefined).map((entry) => entry.name),
-  };
+function readCases(cases: readonly z.infer<typeof anyCase>[], folder: string) {
+  const texts: ParityCase[] = [];
+  const imageCases: ImageCase[] = [];
+  for (const entry of cases) {
+    const { name, ids, shape, logits, greedy } = entry;
+    const [positions, vocab] = shape;
+    const values = readFloats(join(folder, logits));
+    if (values.length !== positions * vocab || positions !== ids.length) {
+      const reason = `${values.length} values are not the logits of ${ids.length} positions of ${vocab}`;
+      throw new CortexError('checkpoint_invalid', { file: join(folder, logits), reason });
+    }
+    const text = { name, ids, logits: values, vocab, greedy };
+    if (!('images' in entry)) texts.push(text);
+    else
+      imageCases.push({
+        ...text,
+        images: entry.images.map((file) => join(folder, file)),
+        idsBeforeExpansion: entry.idsBeforeExpansion,
+        grids: entry.grid_thw.map(([, height, width]) => ({ height, width })),
+        positions: entry.positions,
+        positionDelta: entry.ropeDelta,
+        pixels: readFloats(join(folder, entry.pixels)),
+        features: readFloats(join(folder, entry.features)),
+      });
+  }
+  return { cases: texts, imageCases };
+}
+
+function readFloats(file: string): Float32Array {
+  const bytes = readFileSync(file);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
 function parse<T>(schema: z.ZodType<T>, file: string): T {

@@ -41,7 +41,7 @@ class Progress {
   next(slot: number, chunk: number) {
     const { ids } = this.#case;
     const tokens = this.#fed < ids.length ? ids.slice(this.#fed, this.#fed + chunk) : [this.greedy.at(-1)!];
-    return { slot, start: this.#fed, tokens };
+    return { slot, start: this.#fed, tokens, visual: this.#case.visual };
   }
 
   take(tokens: number, logits: Float32Array, next: number): void {

@@ -1,4 +1,5 @@
 import { type DeviceModel, header, pageTokens, sampled, sampling } from '@helexa/graph';
+import type { VisualRows } from '@helexa/neuron';
 
 /** Consecutive tokens of one sequence in a step; every one of its rows is sampled. */
 export interface StepSegment {
@@ -6,6 +7,7 @@ export interface StepSegment {
   /** Position of the first token. */
   readonly start: number;
   readonly tokens: readonly number[];
+  readonly visual?: VisualRows | undefined;
 }
 
 export interface SegmentResult {
@@ -50,14 +52,18 @@ export class StepDriver {
     const { maxRows, vocab } = layout.limits;
     const int = this.#int;
     let row = 0;
-    segments.forEach(({ slot, start, tokens }, index) => {
+    let features = 0;
+    segments.forEach(({ slot, start, tokens, visual }, index) => {
       int[layout.sequenceSlot + index] = slot;
       int[layout.sequenceRow + index] = row;
       int[layout.sequenceRows + index] = tokens.length;
       int[layout.sequenceLength + index] = start + tokens.length;
       tokens.forEach((token, offset) => {
-        int[layout.tokens + row] = token;
-        for (let axis = 0; axis < 3; axis++) int[layout.positions + axis * maxRows + row] = start + offset;
+        const feature = visual?.feature(start + offset);
+        if (feature) this.#float.set(feature, layout.features + features * feature.length);
+        int[layout.tokens + row] = feature ? -1 - features++ : token;
+        for (let axis = 0; axis < 3; axis++)
+          int[layout.positions + axis * maxRows + row] = visual?.position(axis, start + offset) ?? start + offset;
         int[layout.sampleRow + row] = row;
         int[layout.sampleSlot + row] = slot;
         int[layout.sampleCounter + row] = 0;
@@ -69,6 +75,7 @@ export class StepDriver {
     int[layout.header + header.sequences] = segments.length;
     int[layout.header + header.sampled] = row;
     int[layout.header + header.patches] = 0;
+    int[layout.header + header.features] = 0;
     await this.#device.step();
     let first = 0;
     return segments.map(({ tokens }) => {

@@ -32,6 +32,12 @@ export const neuronConfigSchema = z.strictObject({
       kv_pages: z.int().min(1).optional(),
       kv_format: z.enum(['F16']).default('F16'),
       prefix_cache: z.boolean().default(true),
+      /** Largest area of an image in pixels: larger ones are made smaller; 0 serves no images. */
+      max_image_pixels: z
+        .int()
+        .min(0)
+        .max(2 ** 24)
+        .default(2 ** 20),
     })
     .prefault({}),
   hub: hubSchema,

@@ -1,14 +1,18 @@
 import { CortexError } from '@helexa/core';
 import type { DeviceModel } from '@helexa/graph';
 import type { OutputEvent } from '../text/output-event.js';
+import type { PromptImage } from '../vision/visual-prompt.js';
 import { BlockManager, type PageCounts, type PageLease, type ReuseScope } from './block-manager.js';
 import { EventQueue } from './event-queue.js';
 import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
+import { FlightImages, promptKeys } from './flight-images.js';
 import type { EngineState, Generation, GenerationRequest, TextSink } from './generation.js';
 import { type BatchEntry, planAdmission, planStep } from './scheduler.js';
 import { StepWriter } from './step-writer.js';
 
 export interface EngineOptions {
+  /** Of a model that takes images. */
+  readonly vision?: { readonly merge: number } | null;
   /** Name in errors. */
   readonly modelId: string;
   readonly device: DeviceModel;
@@ -56,6 +60,8 @@ interface Sequence {
   readonly sink: TextSink;
   /** Prompt and output. */
   readonly tokens: number[];
+  /** What the cache is searched by: the tokens themselves, or with images their keys in place of placeholders. */
+  readonly keys: number[];
   readonly maxTokens: number;
   /** Present from admission to release. */
   place: { readonly slot: number; readonly lease: PageLease } | null;
@@ -70,6 +76,8 @@ interface Flight {
   readonly request: GenerationRequest;
   readonly queue: EventQueue<GenerationEvent>;
   readonly sequences: Sequence[];
+  /** Null: the prompt is text. */
+  readonly images: FlightImages | null;
   readonly seed: bigint;
   readonly submittedAtMs: number;
   /** Unhooks the flight from the request's signal. */
@@ -141,6 +149,7 @@ export class Engine {
         onLeave: () => cancel(),
       }),
       sequences: [],
+      images: request.visual ? new FlightImages(request.visual) : null,
       seed: request.seed ?? this.#options.effects.randomSeed(),
       submittedAtMs: this.#options.effects.nowMs(),
       unlisten: () => request.signal.removeEventListener('abort', cancel),
@@ -157,12 +166,14 @@ export class Engine {
     };
     request.signal.addEventListener('abort', cancel, { once: true });
     for (let choice = 0; choice < request.choices; choice++) {
+      const tokens = [...request.prompt];
       const sequence: Sequence = {
         id: this.#nextId++,
         choice,
         flight,
         sink: request.openSink(choice),
-        tokens: [...request.prompt],
+        tokens,
+        keys: request.visual ? promptKeys(tokens, request.visual) : tokens,
         maxTokens: Math.min(request.maxTokens, this.maxContext - request.prompt.length),
         place: null,
         computed: 0,
@@ -226,8 +237,15 @@ export class Engine {
   async #turn(): Promise<void> {
     this.#reap();
     this.#admit();
+    const next = this.#nextImage();
+    if (next) {
+      await this.#encode(next);
+      if (this.#state.kind !== 'running') return;
+    }
     const entries = this.#plan();
     if (entries.length === 0) {
+      // While an image was encoded, anything may have happened: look again before sleeping.
+      if (next) return;
       this.#announceIdle();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -236,6 +254,24 @@ export class Engine {
     }
     await this.#step(entries);
     await this.#options.effects.yieldTurn();
+  }
+
+  /** An image that a running sequence waits for. */
+  #nextImage(): { readonly images: FlightImages; readonly image: PromptImage } | null {
+    for (const { flight, computed } of this.#running.values()) {
+      const image = flight.images?.missing(computed);
+      if (flight.images && image) return { images: flight.images, image };
+    }
+    return null;
+  }
+
+  /** Makes the features of one image, in a step of its own. */
+  async #encode({ images, image }: { readonly images: FlightImages; readonly image: PromptImage }): Promise<void> {
+    this.#writer.writeImage(image.image, this.#options.vision?.merge ?? 1);
+    const deviceNs = await this.#runStep();
+    if (deviceNs === null) return;
+    images.put(image, this.#writer.readFeatures(image.image.features));
+    this.#options.effects.onStep({ rows: 0, sampled: 0, deviceNs });
   }
 
   #fail(error: CortexError): void {
@@ -252,28 +288,34 @@ export class Engine {
         start: entry.start,
         tokens: sequence.tokens.slice(entry.start, entry.start + entry.rows),
         sampleCounter: entry.sample ? sequence.tokens.length - sequence.flight.request.prompt.length : null,
+        visual: sequence.flight.images,
       })),
     );
+    const deviceNs = await this.#runStep();
+    if (deviceNs === null) return;
+    let samples = 0;
+    for (const { entry, sequence } of batch) {
+      sequence.computed += entry.rows;
+      sequence.servedAt = this.#steps;
+      if (sequence.place) this.#blocks.register(sequence.place.lease, sequence.keys, sequence.computed);
+      if (entry.sample) this.#accept(sequence, samples++);
+    }
+    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
+    this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
+  }
+
+  /** Runs what was written; null when the device failed, and the engine with it. */
+  async #runStep(): Promise<number | null> {
     this.#steps += 1;
-    let deviceNs: number;
     try {
-      deviceNs = await this.#runDevice();
+      return await this.#runDevice();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const isStalled = CortexError.isInstance(error) && error.code === 'device_stalled';
       const failed = new CortexError('device_failed', { model: this.#options.modelId, reason }, { cause: error });
       this.#fail(isStalled ? error : failed);
-      return;
+      return null;
     }
-    let samples = 0;
-    for (const { entry, sequence } of batch) {
-      sequence.computed += entry.rows;
-      sequence.servedAt = this.#steps;
-      if (sequence.place) this.#blocks.register(sequence.place.lease, sequence.tokens, sequence.computed);
-      if (entry.sample) this.#accept(sequence, samples++);
-    }
-    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
-    this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
   }
 
   /** One step of the device, given up when it takes longer than any step may. */
@@ -310,6 +352,7 @@ export class Engine {
       });
     }
     sequence.tokens.push(answer.token);
+    if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
     const produced = sequence.tokens.length - flight.request.prompt.length;
     try {
       if (flight.request.stopTokens.has(answer.token)) {
@@ -388,7 +431,7 @@ export class Engine {
       id: sequence.id,
       computed: sequence.computed,
       length: sequence.tokens.length,
-      paused: sequence.flight.queue.isFull,
+      paused: sequence.flight.queue.isFull || isWaitingForImage(sequence),
       servedAt: sequence.servedAt,
     }));
     return planStep(views, { maxRows, maxSequences, maxSampled });
@@ -411,7 +454,7 @@ export class Engine {
     const { flight, choice } = sequence;
     const { prompt, sampling } = flight.request;
     // The last token of an output is never computed, so it needs no position.
-    const lease = this.#blocks.admit(prompt, prompt.length + sequence.maxTokens - 1, flight.sequences[0]!.id);
+    const lease = this.#blocks.admit(sequence.keys, prompt.length + sequence.maxTokens - 1, flight.sequences[0]!.id);
     if (!lease) return false;
     const slot = this.#freeSlots.pop()!;
     sequence.place = { slot, lease };
@@ -481,3 +524,5 @@ export class Engine {
 function seedOfChoice(seed: bigint, choice: number): bigint {
   return BigInt.asUintN(64, seed ^ (BigInt(choice) * 0x9e37_79b9_0000_0000n));
 }
+
+const isWaitingForImage = ({ flight, computed }: Sequence): boolean => flight.images?.missing(computed) != null;

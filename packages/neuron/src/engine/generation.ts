@@ -1,5 +1,6 @@
 import type { CortexError } from '@helexa/core';
 import type { OutputEvent } from '../text/output-event.js';
+import type { VisualPrompt } from '../vision/visual-prompt.js';
 import type { GenerationEvent } from './events.js';
 import type { SamplingParameters } from './step-writer.js';
 
@@ -17,6 +18,8 @@ export interface TextSink {
 
 export interface GenerationRequest {
   readonly prompt: readonly number[];
+  /** Of a prompt with images. */
+  readonly visual?: VisualPrompt | null;
   /** Most tokens of each choice; the engine never goes beyond the context. */
   readonly maxTokens: number;
   readonly choices: number;

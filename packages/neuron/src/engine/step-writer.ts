@@ -1,4 +1,6 @@
-import { header, type StepLayout, sampled, sampling } from '@helexa/graph';
+import { header, patchPlace, type StepLayout, sampled, sampling } from '@helexa/graph';
+import { blockOrder } from '../vision/patchify.js';
+import type { PreparedImage } from '../vision/prepare-image.js';
 
 /** How a sequence chooses its tokens; every field has its final value. */
 export interface SamplingParameters {
@@ -27,6 +29,15 @@ export interface StepRows {
   readonly tokens: readonly number[];
   /** Tokens sampled before from this slot; null: the last row is not sampled. */
   readonly sampleCounter: number | null;
+  /** Of a sequence whose prompt has images. */
+  readonly visual?: VisualRows | null;
+}
+
+/** Where the tokens of a prompt with images stand, and what stands in for some of them. */
+export interface VisualRows {
+  position(axis: number, token: number): number;
+  /** The feature row in place of a token; null: the token itself. */
+  feature(token: number): Float32Array | null;
 }
 
 /** What the device answered for one sampled row. */
@@ -91,18 +102,20 @@ export class StepWriter {
     const { maxRows } = layout.limits;
     let row = 0;
     let samples = 0;
+    let features = 0;
     batch.forEach((rows, index) => {
       int[layout.sequenceSlot + index] = rows.slot;
       int[layout.sequenceRow + index] = row;
       int[layout.sequenceRows + index] = rows.tokens.length;
       int[layout.sequenceLength + index] = rows.start + rows.tokens.length;
       for (const [offset, token] of rows.tokens.entries()) {
-        const position = rows.start + offset;
-        int[layout.tokens + row] = token;
-        // A text row stands at the same position on all three axes.
-        int[layout.positions + row] = position;
-        int[layout.positions + maxRows + row] = position;
-        int[layout.positions + 2 * maxRows + row] = position;
+        const index = rows.start + offset;
+        const feature = rows.visual?.feature(index);
+        if (feature) this.#float.set(feature, layout.features + features * feature.length);
+        int[layout.tokens + row] = feature ? -1 - features++ : token;
+        // A row of text stands at the same position on all three axes.
+        for (let axis = 0; axis < 3; axis++)
+          int[layout.positions + axis * maxRows + row] = rows.visual?.position(axis, index) ?? index;
         row += 1;
       }
       if (rows.sampleCounter === null) return;
@@ -111,12 +124,40 @@ export class StepWriter {
       int[layout.sampleCounter + samples] = rows.sampleCounter;
       samples += 1;
     });
+    this.#writeHeader({ rows: row, sequences: batch.length, sampled: samples, patches: 0, features: 0 });
+  }
+
+  /** A step that turns one image into feature rows, without any tokens. */
+  writeImage({ grid, pixels, features }: PreparedImage, merge: number): void {
+    const layout = this.#layout;
+    const { maxPatches = 0 } = layout.limits.vision ?? {};
+    const write = (what: Exclude<keyof typeof patchPlace, 'size'>, patch: number, value: number): void => {
+      this.#int[layout.patches + patchPlace[what] * maxPatches + patch] = value;
+    };
+    let patch = 0;
+    for (const [y, x] of blockOrder(grid, merge)) {
+      write('image', patch, 0);
+      write('y', patch, y);
+      write('x', patch, x);
+      write('gridHeight', patch, grid.height);
+      write('gridWidth', patch, grid.width);
+      patch += 1;
+    }
+    this.#float.set(pixels, layout.pixels);
+    this.#writeHeader({ rows: 0, sequences: 0, sampled: 0, patches: patch, features });
+  }
+
+  /** The feature rows that the last step made. */
+  readFeatures(count: number): Float32Array {
+    const { featureWidth = 0 } = this.#layout.limits.vision ?? {};
+    return this.#float.slice(this.#layout.features, this.#layout.features + count * featureWidth);
+  }
+
+  #writeHeader(counts: Readonly<Record<'rows' | 'sequences' | 'sampled' | 'patches' | 'features', number>>): void {
+    const at = this.#layout.header;
     this.#sequence = (this.#sequence + 1) | 0;
-    int[layout.header + header.sequence] = this.#sequence;
-    int[layout.header + header.rows] = row;
-    int[layout.header + header.sequences] = batch.length;
-    int[layout.header + header.sampled] = samples;
-    int[layout.header + header.patches] = 0;
+    this.#int[at + header.sequence] = this.#sequence;
+    for (const [name, count] of Object.entries(counts)) this.#int[at + header[name as keyof typeof counts]] = count;
   }
 
   readSampled(index: number): SampledToken {

@@ -11,6 +11,7 @@ import type { GenerationEvent, TokenLogprob } from '../engine/events.js';
 import type { GenerationRequest } from '../engine/generation.js';
 import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
+import { withImages } from './chat-images.js';
 import { toTemplateMessages } from './chat-messages.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, toWireUsage } from './generation-run.js';
@@ -22,7 +23,7 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
   const body = await readBody(exchange, chatCompletionRequest, context.bodyLimitBytes);
   const model = context.modelOf(body.model);
   const showsThinking = /^(1|true|yes)$/i.test(String(exchange.request.headers['x-include-thinking'] ?? ''));
-  const request = readChatRequest(body, model, showsThinking, exchange.signal);
+  const request = await readChatRequest(body, model, showsThinking, exchange.signal);
   // From here on nothing of the request is refused: what cannot run was refused by `generate`.
   const events = observed(model.engine.generate(request), exchange, model, context);
   const answer: ChatAnswer = {
@@ -56,12 +57,12 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
 }
 
 /** A chat request as the engine takes it; refuses by name what would change the answer and cannot be honoured. */
-export function readChatRequest(
+export async function readChatRequest(
   body: ChatCompletionRequest,
   model: ServedModel,
   showsThinking: boolean,
   signal: AbortSignal,
-): GenerationRequest {
+): Promise<GenerationRequest> {
   const { tool_choice: toolChoice, response_format: format } = body;
   const isToolChoiceKnown = toolChoice == null || toolChoice === 'auto' || toolChoice === 'none';
   refuseUnsupported(!isToolChoiceKnown, 'tool_choice', toolChoice, `'auto' and 'none' are`);
@@ -73,8 +74,9 @@ export function readChatRequest(
 
   const { choices, stops, seed, sampling } = readSampling(body, model, body.logprobs ? (body.top_logprobs ?? 0) : null);
   const thinks = body.reasoning_effort == null ? showsThinking : body.reasoning_effort !== 'none';
-  const prompt = model.encodeChat({
-    messages: toTemplateMessages(body.messages, model.id),
+  const { messages, images } = toTemplateMessages(body.messages, { id: model.id, takesImages: model.images !== null });
+  const ids = model.encodeChat({
+    messages,
     tools: tools.length > 0 ? tools : null,
     variables: { enable_thinking: thinks, ...body.chat_template_kwargs },
   });
@@ -82,8 +84,10 @@ export function readChatRequest(
     name: tool.function.name,
     ...(tool.function.parameters ? { parameters: tool.function.parameters } : {}),
   }));
+  const { prompt, visual } = await withImages(ids, images, model.images);
   return {
     prompt,
+    visual,
     maxTokens: readMaxTokens(body, defaultMaxTokens),
     choices,
     sampling,

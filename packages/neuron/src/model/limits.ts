@@ -1,5 +1,7 @@
 import { CortexError } from '@helexa/core';
-import { type MemoryPlan, type ModelFacts, pageTokens, type StepLimits } from '@helexa/graph';
+import { type MemoryPlan, type ModelFacts, pageTokens, type StepLimits, type VisionLimits } from '@helexa/graph';
+import type { VisionChoice } from '../vision/choose-vision.js';
+import type { ImageParameters } from '../vision/image-parameters.js';
 
 /** What the operator may ask for; absent is decided here. */
 export interface RequestedLimits {
@@ -11,6 +13,8 @@ export interface RequestedLimits {
   readonly maxTopLogprobs?: number | undefined;
   readonly maxBias?: number | undefined;
   readonly exposeLogits?: boolean | undefined;
+  /** Largest area of an image; 0: images are not served. */
+  readonly maxImagePixels?: number | undefined;
 }
 
 export interface DecidedLimits {
@@ -23,7 +27,11 @@ export interface DecidedLimits {
 const headroom = (availableBytes: number): number => Math.max(128 * 2 ** 20, availableBytes / 16);
 
 /** The limits that follow from the model and the request alone: a pool of one full context per sequence. */
-export function draftLimits(facts: ModelFacts, requested: RequestedLimits): DecidedLimits {
+export function draftLimits(
+  facts: ModelFacts,
+  requested: RequestedLimits,
+  { images, notes }: VisionChoice = { images: null, notes: [] },
+): DecidedLimits {
   const maxRows = requested.maxRows ?? 512;
   const maxSequences = Math.min(requested.maxSequences ?? 8, maxRows);
   const maxContext = Math.min(requested.maxContext ?? facts.maxContext, facts.maxContext);
@@ -39,8 +47,21 @@ export function draftLimits(facts: ModelFacts, requested: RequestedLimits): Deci
       maxBias: requested.maxBias ?? 300,
       maxTopLogprobs: requested.maxTopLogprobs ?? 20,
       exposeLogits: requested.exposeLogits ?? false,
+      ...(images ? { vision: visionLimits(images, maxRows) } : {}),
     },
-    notes: isShortened ? [`The context is ${maxContext} tokens: the model was made for no more`] : [],
+    notes: [...(isShortened ? [`The context is ${maxContext} tokens: the model was made for no more`] : []), ...notes],
+  };
+}
+
+/** One image a step; a text step may take features for all of its rows. */
+function visionLimits({ facts, maxPixels }: ImageParameters, maxRows: number): VisionLimits {
+  const { patchSize, temporalPatchSize, channels, merge, featureWidth } = facts;
+  const blocks = Math.floor(maxPixels / (patchSize * merge) ** 2);
+  return {
+    maxPatches: blocks * merge ** 2,
+    patchWidth: channels * temporalPatchSize * patchSize ** 2,
+    maxFeatures: Math.max(blocks, maxRows),
+    featureWidth,
   };
 }
 

@@ -11,6 +11,8 @@ import {
   planBytes,
   type StepLayout,
 } from '@helexa/graph';
+import { chooseVision } from '../vision/choose-vision.js';
+import type { ImageParameters } from '../vision/image-parameters.js';
 import { openFileReader } from './file-reader.js';
 import { freeBytesOf, readHostMemory } from './host-memory.js';
 import { type DecidedLimits, draftLimits, fitDevices, type RankGroup, type RequestedLimits } from './limits.js';
@@ -36,6 +38,8 @@ export interface LoadedModel {
   readonly facts: ModelFacts;
   readonly architecture: Architecture;
   readonly config: unknown;
+  /** How images become patches; null: the model takes text only. */
+  readonly images: ImageParameters | null;
   readonly checkpoint: Checkpoint;
   readonly layout: StepLayout;
   /** Device index of each rank. */
@@ -52,6 +56,8 @@ export interface PlannedModel {
   readonly checkpoint: Checkpoint;
   readonly architecture: Architecture;
   readonly config: unknown;
+  /** How images become patches; null: the model takes text only. */
+  readonly images: ImageParameters | null;
   readonly compiled: Compiled;
   readonly decided: DecidedLimits;
   readonly devices: readonly number[];
@@ -75,7 +81,8 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const { registry, backend, ranks = 1, kvFormat = 'F16', limits: requested = {} } = options;
   const checkpoint = options.checkpoint ?? (await openCheckpoint(options.path));
   const { architecture, config } = registry.forCheckpoint(checkpoint);
-  const draft = draftLimits(architecture.facts(config), requested);
+  const vision = chooseVision({ architecture, config, checkpoint, backend }, requested.maxImagePixels);
+  const draft = draftLimits(architecture.facts(config), requested, vision);
   const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits: draft.limits, kvFormat });
   const found = await backend.discover();
   const { deviceMemory } = options;
@@ -91,13 +98,14 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const availableBytes = groups.reduce((sum, group) => sum + group.freeBytes, 0);
   const decided = fitDevices(draft, compiled.plan, groups, requested);
   const plan = planBytes(compiled.programs, decided.limits, kvFormat);
-  return { checkpoint, architecture, config, compiled: { ...compiled, plan }, decided, devices, availableBytes };
+  const { images } = vision;
+  return { checkpoint, architecture, config, images, compiled: { ...compiled, plan }, decided, devices, availableBytes };
 }
 
 /** Loads a model onto its devices, each rank from its own bytes only. On any failure nothing of it is left. */
 export async function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
   const { backend, kvFormat = 'F16', threads, onProgress, signal } = options;
-  const { checkpoint, architecture, config, compiled, decided, devices } = await planModel(options);
+  const { checkpoint, architecture, config, images, compiled, decided, devices } = await planModel(options);
   signal?.throwIfAborted();
   const device = await backend.load({
     programs: compiled.programs,
@@ -124,6 +132,7 @@ export async function loadModel(options: LoadModelOptions): Promise<LoadedModel>
       facts: compiled.facts,
       architecture,
       config,
+      images,
       checkpoint,
       layout: device.layout,
       devices,

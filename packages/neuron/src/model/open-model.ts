@@ -41,6 +41,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
       maxSequences: config.engine.max_sequences,
       maxContext: config.engine.max_context,
       pages: config.engine.kv_pages,
+      maxImagePixels: config.engine.max_image_pixels,
     },
     threads: config.threads,
     onProgress,
@@ -53,6 +54,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
     const engine = new Engine({
       modelId: spec.id,
       device: loaded.device,
+      vision: loaded.images?.facts ?? null,
       reuse: reuseOf(loaded, config.engine.prefix_cache),
       maxWaiting,
       maxBufferedEvents,
@@ -91,7 +93,7 @@ class OpenedModel implements ServedModel {
     const { reasoning, tools } = text.format;
     this.facts = {
       architecture: loaded.architecture.name,
-      capabilities: ['text'],
+      capabilities: loaded.images ? ['text', 'vision'] : ['text'],
       toolCalls: text.template !== null && tools !== null,
       reasoning: reasoning && { open: reasoning.open, close: reasoning.close },
       vocab: loaded.facts.vocab,
@@ -103,6 +105,10 @@ class OpenedModel implements ServedModel {
       maxWaiting: waitingPerSlot * limits.maxSequences,
       notes: loaded.notes,
     };
+  }
+
+  get images() {
+    return this.#loaded.images;
   }
 
   get tokenizer() {

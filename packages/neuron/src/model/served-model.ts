@@ -3,6 +3,7 @@ import type { TextSink } from '../engine/generation.js';
 import type { GenerationDefaults } from '../text/generation-defaults.js';
 import type { ToolSchema } from '../text/output-event.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
+import type { ImageParameters } from '../vision/image-parameters.js';
 
 /** What a chat template renders: messages in the template's own shape, and its variables. */
 export interface ChatPrompt {
@@ -27,6 +28,8 @@ export interface ServedModel {
   readonly stopTokens: ReadonlySet<number>;
   readonly samplingDefaults: GenerationDefaults;
   readonly facts: ModelDescription;
+  /** How images become patches; null: the model takes text only. */
+  readonly images: ImageParameters | null;
   /** Renders a conversation and encodes it; throws `template_render_failed`. */
   encodeChat(prompt: ChatPrompt): number[];
   openSink(options: SinkOptions): TextSink;

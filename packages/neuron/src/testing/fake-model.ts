@@ -43,6 +43,7 @@ export function fakeModel(id: string): ServedModel {
       maxWaiting: 1000,
       notes: [],
     },
+    images: null,
     encodeChat: ({ messages }) => byteTokenizer.encode(JSON.stringify(messages), { special: false }),
     openSink: () => numberSink(),
     close: () => engine.close(),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CortexError } from '@helexa/core';
 import { decodeImage, readDataUri } from './decode-image.js';
 import type { ImageParameters } from './image-parameters.js';
 import { type PatchGrid, patchify } from './patchify.js';
@@ -25,7 +26,12 @@ export async function prepareImage(url: string, parameters: ImageParameters): Pr
 export async function prepareRgb(image: RgbImage, parameters: ImageParameters): Promise<PreparedImage> {
   const { facts, minPixels, maxPixels } = parameters;
   const factor = facts.patchSize * facts.merge;
-  const resized = await resample(image, smartResize(image, { factor, minPixels, maxPixels }));
+  const size = smartResize(image, { factor, minPixels, maxPixels });
+  if (size.height * size.width > maxPixels)
+    throw new CortexError('image_invalid', {
+      reason: `at ${image.width} by ${image.height} pixels it cannot be made smaller than ${maxPixels} pixels in all`,
+    });
+  const resized = await resample(image, size);
   const { grid, pixels } = patchify(resized, parameters);
   return { grid, pixels, features: (grid.height * grid.width) / facts.merge ** 2, key: keyOf(resized) };
 }
