@@ -15,7 +15,21 @@ export {
 export type { RequestedLimits } from './model/limits.js';
 export { type LoadedModel, type LoadModelOptions, loadModel, type PlannedModel, planModel } from './model/loader.js';
 export type { UploadProgress } from './model/upload.js';
-export { type PreflightOptions, type PreflightRank, type PreflightReport, preflight } from './preflight.js';
+export { measureBandwidth } from './preflight/measure-bandwidth.js';
+export type { DeviceRates, SpeedForecast } from './preflight/predict-speed.js';
+export {
+  type PreflightOptions,
+  type PreflightRank,
+  type PreflightRefusal,
+  type PreflightReport,
+  preflight,
+} from './preflight/preflight.js';
+export {
+  type DownloadPlan,
+  type DownloadProgress,
+  ModelSources,
+  type ModelSourcesOptions,
+} from './sources/model-sources.js';
 export * from './text/index.js';
 export { decodeImage } from './vision/decode-image.js';
 export type { ImageParameters } from './vision/image-parameters.js';

@@ -203,9 +203,12 @@ export const openCheckpointIn = async (folder: CheckpointFolder, gguf?: string):
   return openGguf(folder, first, names);
 };
 
-const diskFolder = async (path: string): Promise<CheckpointFolder> => ({
+/** A folder of this machine. */
+export const diskFolder = async (path: string): Promise<CheckpointFolder> => ({
   path,
-  names: await readdir(path),
+  names: await readdir(path).catch((error: unknown) => {
+    throw new CortexError('checkpoint_missing', { path, reason: fileReason(error) }, { cause: error });
+  }),
   withFile: (name, use) => withFile(join(path, name), use),
 });
 

@@ -128,3 +128,17 @@ export function fitDevices(
     )
     .reduce((tightest, each) => (each.limits.pages < tightest.limits.pages ? each : tightest));
 }
+
+/** Whether one sequence of so many tokens finds room on every device; a device of unknown memory has room. */
+export function fitsContext(plan: MemoryPlan, groups: readonly RankGroup[], tokens: number): boolean {
+  return groups.every(({ ranks, freeBytes }) => {
+    const wanted = ranks
+      .map((rank) => plan.ranks[rank]!)
+      .reduce(
+        (sum, rank) =>
+          sum + rank.totalBytes - rank.kvBytes + Math.ceil(tokens / pageTokens) * pageTokens * rank.kvBytesPerToken,
+        0,
+      );
+    return freeBytes === 0 || wanted + headroom(freeBytes) <= freeBytes;
+  });
+}

@@ -63,6 +63,8 @@ export interface PlannedModel {
   readonly devices: readonly number[];
   /** Free memory of the devices in use; 0: unknown. */
   readonly availableBytes: number;
+  /** The ranks of each device, with its free memory. */
+  readonly groups: readonly RankGroup[];
 }
 
 /** Reads in flight and their size: 64 MB in all, enough to keep a disk busy. */

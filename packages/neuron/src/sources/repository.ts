@@ -26,7 +26,7 @@ export function repositoryFolder(repository: Repository, signal?: AbortSignal): 
   const path = cache.snapshotPath(commit);
   return {
     path,
-    names: files.map(({ name }) => name),
+    names: files.map(({ name }) => name).filter((name) => !name.includes('/')),
     async withFile(name, use) {
       const listed = files.find((file) => file.name === name);
       if (listed && (await cache.holds(commit, listed))) return await withFile(join(path, name), use);

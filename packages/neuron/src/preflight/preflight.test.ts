@@ -1,7 +1,7 @@
 import { createArchitectureRegistry, nullBackend } from '@helexa/graph';
 import test from 'ava';
+import { tinyArchitecture, tinyModelPath } from '../testing/tiny-architecture.js';
 import { preflight } from './preflight.js';
-import { tinyArchitecture, tinyModelPath } from './testing/tiny-architecture.js';
 
 const registry = createArchitectureRegistry([tinyArchitecture]);
 
