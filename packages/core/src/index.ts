@@ -8,6 +8,12 @@ export type { EnvironmentValue } from './config/environment.js';
 export { type GatewayConfig, gatewayConfigSchema } from './config/gateway-config.js';
 export { hubEnvironment, isSecretKey } from './config/hub-environment.js';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig, type Origin } from './config/load-config.js';
+export {
+  type CatalogueEntry,
+  loadModelsConfig,
+  type ModelsConfig,
+  modelsConfigSchema,
+} from './config/models-config.js';
 export { type NeuronConfig, neuronConfigSchema } from './config/neuron-config.js';
 export { bodyError } from './errors/body-error.js';
 export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';

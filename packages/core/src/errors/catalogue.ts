@@ -376,8 +376,65 @@ export const catalogue = {
     type: 'api_error',
     message: (d) =>
       `Cannot use model '${d.model}': it is present but not loaded on ${d.nodes.map((n) => `'${n}'`).join(', ') || 'any node'}`,
-    suggestion: () => `Load it with POST /models/load on the neuron, or list it under 'default_models' in neuron.toml`,
+    suggestion: () =>
+      `Load it with POST /models/load on the neuron, list it under 'default_models' in neuron.toml, or give it an entry in models.toml`,
     wire: (d) => ({ model_id: d.model }),
+  }),
+  /** No neuron could hold the model, even if nothing else were there. */
+  model_unplaceable: row<{ model: string; reason: string }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot place model '${d.model}': ${d.reason}`,
+    suggestion: () => `Change its entry in models.toml, or add a neuron`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** Neurons that could hold the model are configured, but are not ready to be asked. */
+  placement_unavailable: row<{ model: string; nodes: readonly string[] }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    wireCode: 'service_unavailable',
+    message: (d) =>
+      `Cannot place model '${d.model}' now: ${d.nodes.map((n) => `'${n}'`).join(', ')} could hold it and does not answer`,
+    retryAfterSeconds: () => 3,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** Models of higher priority fill every place that the model could have. */
+  no_room_for_model: row<{ model: string; nodes: readonly string[] }>({
+    status: 503,
+    exit: 69,
+    type: 'api_error',
+    message: (d) =>
+      `Cannot load model '${d.model}': models that it may not displace fill ${d.nodes.map((n) => `'${n}'`).join(', ')}`,
+    suggestion: () => `Raise its 'residency_priority' in models.toml, or unload one of them`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  model_load_failed: row<{ model: string; reason: string; retryAfterSeconds?: number }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    message: (d) => `Cannot load model '${d.model}': ${d.reason}`,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** The neuron will say the same again: the model itself is at fault. */
+  model_load_refused: row<{ model: string; reason: string }>({
+    status: 422,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot load model '${d.model}': ${d.reason}`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** The request waited for a model as long as it may. */
+  model_wait_expired: row<{ model: string; waitedMs: number; why: string; retryAfterSeconds: number }>({
+    status: 503,
+    exit: 75,
+    type: 'api_error',
+    wireCode: 'service_unavailable',
+    message: (d) => `Cannot wait longer for model '${d.model}': ${d.why} after ${d.waitedMs} ms`,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+    wire: (d) => ({ model_id: d.model, estimated_seconds: Math.ceil(d.retryAfterSeconds) }),
   }),
   /** Every neuron that has the model has stopped answering. */
   model_unreachable: row<{ model: string; nodes: readonly string[] }>({

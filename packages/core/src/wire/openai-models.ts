@@ -27,6 +27,8 @@ export const modelEntry = z.object({
     .optional(),
   capabilities: z.array(z.string()).optional(),
   limit: modelLimit.optional(),
+  /** Dollars for a million tokens; absent is not priced. */
+  cost: z.looseObject({ input: z.number(), output: z.number() }).optional(),
   tool_call: z.boolean().optional(),
   reasoning: z.boolean().optional(),
   max_model_len: z.int().optional(),

@@ -8,7 +8,7 @@ const passingStatuses: ReadonlySet<string> = new Set(['loading', 'recovering', '
 const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Why no node can answer for a model, most hopeful reason first. */
-const refusal = (fleet: Fleet, model: string): CortexError => {
+export const refusal = (fleet: Fleet, model: string): CortexError => {
   const holders = fleet.filter((node) => modelOn(node, model));
   const names = (nodes: Fleet): string[] => nodes.map(({ name }) => name);
   const present = holders.filter(({ healthy }) => healthy);

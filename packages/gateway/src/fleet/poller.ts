@@ -54,6 +54,12 @@ export class Poller {
     return watch.running;
   }
 
+  /** Looks at a node with a look that begins after this call. */
+  async lookFresh(name: string): Promise<void> {
+    await this.#watches.get(name)?.running;
+    await this.lookNow(name);
+  }
+
   async #look(name: string, watch: Watch): Promise<void> {
     const { clock, timeoutMs, stateOf, lookAt, onLook } = this.#options;
     const stop = new AbortController();

@@ -1,0 +1,407 @@
+import { type CatalogueEntry, CortexError } from '@helexa/core';
+import type { Catalogue } from '../catalogue/catalogue.js';
+import { type Fleet, modelOn, type NodeState } from '../fleet/fleet.js';
+import type { Outcome, RouterEffects } from './effects.js';
+import { LoadHistory } from './load-history.js';
+import { type Ask, type Decision, decide, type WaitReason } from './router.js';
+import type { Claim, LoadJob, RouterView, Setback } from './view.js';
+
+export interface BrokerSettings {
+  /** Longest wait of one request for a model. */
+  readonly waitMs: number;
+  readonly loadTimeoutMs: number;
+  readonly unloadTimeoutMs: number;
+  /** A model that was loaded stays for at least this long. */
+  readonly residencyMs: number;
+  /** A request that has waited this long has a busy model stopped for it. */
+  readonly patienceMs: number;
+}
+
+export interface BrokerOptions {
+  readonly effects: RouterEffects;
+  readonly fleet: () => Fleet;
+  readonly catalogue: () => Catalogue;
+  readonly settings: BrokerSettings;
+}
+
+/** A place at a model of a node, held until it is released. */
+export interface Lease {
+  readonly node: NodeState;
+  release(): void;
+}
+
+export interface AcquireOptions {
+  readonly model: string;
+  readonly signal: AbortSignal;
+  /** Nodes that this request has failed at; with any, it does not wait any more. */
+  readonly exclude?: ReadonlySet<string>;
+  readonly preferred?: string | undefined;
+}
+
+/** What a waiting request waits for. */
+export interface Progress {
+  readonly why: WaitReason;
+  readonly waitedMs: number;
+  readonly expectedMs: number;
+}
+
+interface Waiter {
+  readonly ask: Ask;
+  readonly resolve: (lease: Lease) => void;
+  readonly reject: (error: unknown) => void;
+  why: WaitReason;
+}
+
+interface RunningJob extends LoadJob {
+  readonly stop: AbortController;
+}
+
+const firstSetbackMs = 5000;
+const longestSetbackMs = 300_000;
+const noNodes: ReadonlySet<string> = new Set();
+
+const whyText: Readonly<Record<WaitReason, string>> = {
+  loading: 'it is still loading',
+  node_loading: 'its neuron still loads another model',
+  busy: 'the models in its place are still in use',
+  residency: 'the model in its place has only just come',
+  claimed: 'another model is to be loaded first',
+};
+
+const keyOf = (node: string, model: string): string => `${node}\0${model}`;
+
+/** Settles with the promise, or rejects with the reason of the signal: an effect that hangs holds nobody. */
+const orAborted = <Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+
+/**
+ * Gives requests their places. It is the one writer of loads and evictions: requests for a model that is not ready attach to
+ * the load under way and are decided about again, in the order they came, whenever something has changed. Every one of them
+ * ends: with a place, with a typed error, or because its client left.
+ */
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #history = new LoadHistory();
+  readonly #waiters = new Set<Waiter>();
+  readonly #jobs = new Map<string, RunningJob>();
+  readonly #claims = new Map<string, Claim>();
+  readonly #setbacks = new Map<string, Setback & { readonly count: number }>();
+  readonly #leases = new Map<string, number>();
+  readonly #foreign = new Map<string, number>();
+  readonly #usedMs = new Map<string, number>();
+  readonly #loadedMs = new Map<string, number>();
+  readonly #seenMb = new Map<string, number>();
+  /** Loads that failed for memory once and may be tried once more with more room. */
+  readonly #tight = new Set<string>();
+  #cancelTimer: (() => void) | undefined;
+  #isPumping = false;
+  #isClosed = false;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  /** Loads under way. */
+  get jobs(): readonly LoadJob[] {
+    return [...this.#jobs.values()];
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** Places held, over all nodes. */
+  get leased(): number {
+    return [...this.#leases.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  view(): RouterView {
+    const { effects, fleet, catalogue, settings } = this.#options;
+    return {
+      fleet: fleet(),
+      catalogue: catalogue(),
+      nowMs: effects.now(),
+      residence: (node, model) => {
+        const key = keyOf(node, model);
+        const load = (this.#leases.get(key) ?? 0) + (this.#foreign.get(key) ?? 0);
+        return { load, usedMs: this.#usedMs.get(key), loadedMs: this.#loadedMs.get(key) };
+      },
+      job: (node) => this.#jobs.get(node),
+      claim: (node) => this.#claims.get(node),
+      setback: (node, model) => this.#setbacks.get(keyOf(node, model)),
+      seenMb: (model) => this.#seenMb.get(model),
+      residencyMs: settings.residencyMs,
+      patienceMs: settings.patienceMs,
+    };
+  }
+
+  /** A place for a request: at once, or when its model is ready. */
+  async acquire({ model, signal, exclude = noNodes, preferred }: AcquireOptions): Promise<Lease> {
+    if (this.#isClosed) throw new CortexError('shutting_down', {});
+    signal.throwIfAborted();
+    const sinceMs = this.#options.effects.now();
+    const ask: Ask = { model, sinceMs, exclude, preferred };
+    const decision = decide(this.view(), ask);
+    if (decision.kind === 'serve') return this.#lease(decision.node, model);
+    if (decision.kind === 'refuse') throw decision.error;
+    return await new Promise<Lease>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiters.delete(waiter);
+        reject(signal.reason);
+        this.changed();
+      };
+      const settle =
+        <Value>(then: (value: Value) => void, ok: boolean) =>
+        (value: Value): void => {
+          signal.removeEventListener('abort', onAbort);
+          this.#waiters.delete(waiter);
+          const { effects } = this.#options;
+          effects.report({ kind: 'waited', model, ms: effects.now() - sinceMs, why: waiter.why, ok });
+          then(value);
+        };
+      const waiter: Waiter = {
+        ask,
+        why: decision.kind === 'wait' ? decision.why : 'loading',
+        resolve: settle(resolve, true),
+        reject: settle(reject, false),
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.add(waiter);
+      this.changed();
+    });
+  }
+
+  /** True when a request could go to another node this moment, without waiting. */
+  hasOther(model: string, exclude: ReadonlySet<string>): boolean {
+    const ask: Ask = { model, sinceMs: this.#options.effects.now(), exclude, preferred: undefined };
+    return !this.#isClosed && decide(this.view(), ask).kind === 'serve';
+  }
+
+  /** What the requests for a model wait for; undefined when none does. */
+  progressOf(model: string): Progress | undefined {
+    for (const { ask, why } of this.#waiters) {
+      if (ask.model !== model) continue;
+      const waitedMs = this.#options.effects.now() - ask.sinceMs;
+      return { why, waitedMs, expectedMs: this.#expectedMs(model) };
+    }
+    return undefined;
+  }
+
+  /** Time until a model is likely to be ready. */
+  #expectedMs(model: string): number {
+    const nowMs = this.#options.effects.now();
+    const own = this.jobs.find((job) => job.model === model);
+    if (own) return this.#history.remainingMs(model, nowMs - own.startedMs);
+    const others = this.jobs.map((job) => this.#history.remainingMs(job.model, nowMs - job.startedMs));
+    return (others.length > 0 ? Math.min(...others) : 0) + this.#history.expectedMs(model);
+  }
+
+  #lease(node: NodeState, model: string): Lease {
+    const key = keyOf(node.name, model);
+    const use = (): void => void this.#usedMs.set(key, this.#options.effects.now());
+    this.#leases.set(key, (this.#leases.get(key) ?? 0) + 1);
+    use();
+    let isHeld = true;
+    return {
+      node,
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        const left = (this.#leases.get(key) ?? 1) - 1;
+        if (left > 0) this.#leases.set(key, left);
+        else this.#leases.delete(key);
+        use();
+        this.changed();
+      },
+    };
+  }
+
+  /** Takes in what a look has found; call it when the fleet already has it. */
+  looked(name: string, hasRestarted: boolean): void {
+    const node = this.#options.fleet().find((each) => each.name === name);
+    if (!node) return;
+    if (!node.healthy) {
+      const error = new CortexError('upstream_failed', { node: name, reason: 'it has stopped answering' });
+      this.#jobs.get(name)?.stop.abort(error);
+    }
+    for (const key of [...this.#foreign.keys()]) if (key.startsWith(`${name}\0`)) this.#foreign.delete(key);
+    for (const { id, in_flight: running = 0, queue_depth: queued = 0 } of node.health?.models ?? []) {
+      const key = keyOf(name, id);
+      this.#foreign.set(key, Math.max(0, running + queued - (this.#leases.get(key) ?? 0)));
+    }
+    for (const { id, vram_used_mb: usedMb } of node.models) if (usedMb) this.#seenMb.set(id, usedMb);
+    for (const key of [...this.#loadedMs.keys()]) {
+      const [at, model] = key.split('\0') as [string, string];
+      if (at === name && this.#jobs.get(name)?.model !== model && modelOn(node, model)?.status !== 'loaded') {
+        this.#loadedMs.delete(key);
+      }
+    }
+    if (hasRestarted) {
+      for (const key of [...this.#setbacks.keys()]) if (key.startsWith(`${name}\0`)) this.#setbacks.delete(key);
+    }
+    this.changed();
+  }
+
+  /** A new catalogue may cure what has failed before. */
+  catalogueChanged(): void {
+    this.#setbacks.clear();
+    this.#tight.clear();
+    this.changed();
+  }
+
+  /** Decides again about everyone who waits. */
+  changed(): void {
+    if (this.#isPumping || this.#isClosed) return;
+    this.#isPumping = true;
+    try {
+      this.#pump();
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  #pump(): void {
+    const { effects, settings } = this.#options;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [node, { model }] of this.#claims) {
+      if (![...this.#waiters].some(({ ask }) => ask.model === model)) this.#claims.delete(node);
+    }
+    for (const waiter of [...this.#waiters]) {
+      const deadlineMs = waiter.ask.sinceMs + settings.waitMs;
+      const untilMs = deadlineMs <= effects.now() ? this.#expire(waiter) : this.#apply(waiter);
+      if (this.#waiters.has(waiter)) nextMs = Math.min(nextMs, deadlineMs, untilMs ?? Number.POSITIVE_INFINITY);
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) {
+      this.#cancelTimer = effects.after(Math.max(0, nextMs - effects.now()), () => this.changed());
+    }
+  }
+
+  #expire({ ask, why, reject }: Waiter): undefined {
+    const waitedMs = Math.round(this.#options.effects.now() - ask.sinceMs);
+    const retryAfterSeconds = this.#expectedMs(ask.model) / 1000;
+    reject(new CortexError('model_wait_expired', { model: ask.model, waitedMs, why: whyText[why], retryAfterSeconds }));
+  }
+
+  /** Does what is decided about one request; returns when to decide again at the latest. */
+  #apply(waiter: Waiter): number | undefined {
+    const decision: Decision = decide(this.view(), waiter.ask);
+    switch (decision.kind) {
+      case 'serve':
+        waiter.resolve(this.#lease(decision.node, waiter.ask.model));
+        return undefined;
+      case 'refuse':
+        waiter.reject(decision.error);
+        return undefined;
+      case 'load':
+        waiter.why = 'loading';
+        this.#begin(decision.node, decision.entry, decision.victims);
+        return undefined;
+      case 'claim':
+        waiter.why = 'busy';
+        this.#claims.set(decision.node.name, { model: waiter.ask.model, victims: decision.victims });
+        return undefined;
+      case 'wait':
+        waiter.why = decision.why;
+        return decision.untilMs;
+    }
+  }
+
+  #begin(node: NodeState, entry: CatalogueEntry, victims: readonly string[]): void {
+    const { effects, settings } = this.#options;
+    const startedMs = effects.now();
+    const stop = new AbortController();
+    const job: RunningJob = { node: node.name, model: entry.id, victims, startedMs, stop };
+    this.#jobs.set(node.name, job);
+    this.#claims.delete(node.name);
+    effects.report({ kind: 'load_begun', node: node.name, model: entry.id, victims });
+    const cancel = effects.after(settings.loadTimeoutMs, () => stop.abort(lateError(entry.id, settings.loadTimeoutMs)));
+    void this.#load(node, entry, job)
+      .catch((cause: unknown): Outcome => ({ ok: false, error: asError(entry.id, cause) }))
+      .then((outcome) => {
+        cancel();
+        this.#jobs.delete(node.name);
+        if (this.#isClosed) return;
+        this.#end(job, outcome);
+        this.changed();
+      });
+  }
+
+  async #load(node: NodeState, entry: CatalogueEntry, { victims, stop }: RunningJob): Promise<Outcome> {
+    const { effects, fleet, settings } = this.#options;
+    for (const victim of victims) {
+      const late = lateError(entry.id, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
+      const cancel = effects.after(settings.unloadTimeoutMs, () => stop.abort(late));
+      const outcome = await orAborted(effects.unload(node, victim, stop.signal), stop.signal).finally(cancel);
+      if (!outcome.ok) return outcome;
+      this.#loadedMs.delete(keyOf(node.name, victim));
+      effects.report({ kind: 'evicted', node: node.name, model: victim, by: entry.id });
+    }
+    const outcome = await orAborted(effects.load(node, entry, stop.signal), stop.signal);
+    if (!outcome.ok) return outcome;
+    await orAborted(effects.look(node.name), stop.signal);
+    const now = fleet().find(({ name }) => name === node.name);
+    // A node that did not answer the look is not to blame for the load.
+    if (!now || now.failures > 0 || modelOn(now, entry.id)?.status === 'loaded') return { ok: true };
+    const reason = `neuron '${node.name}' took the load and does not list the model`;
+    return { ok: false, error: new CortexError('model_load_failed', { model: entry.id, reason }) };
+  }
+
+  #end({ node, model, startedMs }: RunningJob, outcome: Outcome): void {
+    const { effects } = this.#options;
+    const nowMs = effects.now();
+    const key = keyOf(node, model);
+    const ms = nowMs - startedMs;
+    effects.report({ kind: 'load_ended', node, model, ms, ...(outcome.ok ? {} : { error: outcome.error }) });
+    if (outcome.ok) {
+      this.#history.add(model, ms);
+      this.#loadedMs.set(key, nowMs);
+      this.#setbacks.delete(key);
+      this.#tight.delete(key);
+      return;
+    }
+    this.#noteFailure(key, model, outcome);
+    // Victims may have left and the load may go on: only a look can tell.
+    void effects.look(node);
+  }
+
+  #noteFailure(key: string, model: string, outcome: Outcome & { readonly ok: false }): void {
+    const nowMs = this.#options.effects.now();
+    if (outcome.requiredMb !== undefined && !this.#tight.has(key)) {
+      this.#tight.add(key);
+      this.#seenMb.set(model, Math.max(outcome.requiredMb, this.#seenMb.get(model) ?? 0));
+      return;
+    }
+    const count = (this.#setbacks.get(key)?.count ?? 0) + 1;
+    const untilMs = nowMs + Math.min(longestSetbackMs, firstSetbackMs * 2 ** (count - 1));
+    this.#setbacks.set(key, { untilMs, error: outcome.error, count });
+  }
+
+  /** Ends everyone who waits; loads under way are the neurons' to finish. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    const error = new CortexError('shutting_down', {});
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+    for (const { stop } of this.#jobs.values()) stop.abort(error);
+  }
+}
+
+const lateError = (model: string, timeoutMs: number, what = 'it was not loaded'): CortexError =>
+  new CortexError('model_load_failed', { model, reason: `${what} within ${timeoutMs} ms` });
+
+const asError = (model: string, cause: unknown): CortexError => {
+  if (CortexError.isInstance(cause)) {
+    return cause.code.startsWith('model_load')
+      ? cause
+      : new CortexError('model_load_failed', { model, reason: cause.message }, { cause });
+  }
+  return new CortexError('model_load_failed', { model, reason: 'the connection to its neuron failed' }, { cause });
+};

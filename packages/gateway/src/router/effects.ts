@@ -1,0 +1,42 @@
+import type { CatalogueEntry, CortexError } from '@helexa/core';
+import type { NodeState } from '../fleet/fleet.js';
+
+/** How a request to a neuron to load or unload a model ended; a model that was there already is a success. */
+export type Outcome =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly error: CortexError;
+      /** What the neuron says that the model needs, when memory was the reason. */
+      readonly requiredMb?: number | undefined;
+    };
+
+/** What happened, for the log and the metrics. */
+export type RouterEvent =
+  | { readonly kind: 'load_begun'; readonly node: string; readonly model: string; readonly victims: readonly string[] }
+  | {
+      readonly kind: 'load_ended';
+      readonly node: string;
+      readonly model: string;
+      readonly ms: number;
+      readonly error?: CortexError;
+    }
+  | { readonly kind: 'evicted'; readonly node: string; readonly model: string; readonly by: string }
+  | {
+      readonly kind: 'waited';
+      readonly model: string;
+      readonly ms: number;
+      readonly why: string;
+      readonly ok: boolean;
+    };
+
+/** The only way in which the router touches the world. Neither promise needs to obey its signal for the router to go on. */
+export interface RouterEffects {
+  load(node: NodeState, entry: CatalogueEntry, signal: AbortSignal): Promise<Outcome>;
+  unload(node: NodeState, model: string, signal: AbortSignal): Promise<Outcome>;
+  /** Settles when what is known of the node is newer than this call, or when it does not answer. */
+  look(node: string): Promise<void>;
+  now(): number;
+  after(delayMs: number, run: () => void): () => void;
+  report(event: RouterEvent): void;
+}
