@@ -20,7 +20,8 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
     if (!existsSync(join(cwd, 'binding.gyp'))) return { built: false, code: 1, reason: `'${name}' has no binding.gyp` };
     const sources = Math.max(newestIn(join(cwd, 'native')), changedAt(join(cwd, 'binding.gyp')));
     if (prebuild && newestIn(join(cwd, 'prebuilds')) > sources) continue;
-    const env = headers ? { ...process.env, npm_config_nodedir: headers } : process.env;
+    // prebuildify passes no flags on to node-gyp: jobs and headers reach it through the environment.
+    const env = { ...process.env, JOBS: '2', ...(headers ? { npm_config_nodedir: headers } : {}) };
     const code = prebuild
       ? await runTool('prebuildify', 'bin.js', ['--napi', '--strip', '--tag-libc'], { cwd, env, quiet })
       : await runTool(
