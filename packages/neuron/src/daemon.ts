@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Clock, CortexError, formatAddress, type NeuronConfig, parseAddress, systemClock } from '@helexa/core';
-import { type Architecture, type Backend, createArchitectureRegistry } from '@helexa/graph';
+import { type Architecture, type ArchitectureRegistry, type Backend, createArchitectureRegistry } from '@helexa/graph';
 import { type Logger, pino } from 'pino';
 import { DevicePoll } from './http/device-poll.js';
 import { NeuronMetrics } from './http/metrics.js';
@@ -9,9 +9,14 @@ import { neuronRoutes } from './http/routes.js';
 import { openHttpServer } from './http/server.js';
 import { chooseBackend } from './model/choose-backend.js';
 import { DefaultModels } from './model/default-models.js';
-import { locateModel } from './model/model-locator.js';
 import { type ModelSpec, ModelTable } from './model/model-table.js';
 import { openModel } from './model/open-model.js';
+import { requestedLimits } from './model/requested-limits.js';
+import { resolveModel } from './model/resolve-model.js';
+import { prepareModel } from './preflight/prepare-model.js';
+import { HubServer } from './sources/hub-server.js';
+import { ModelSources } from './sources/model-sources.js';
+import { canonicalModelId } from './sources/source-id.js';
 
 export interface NeuronOptions {
   readonly config: NeuronConfig;
@@ -59,14 +64,27 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   const registry = createArchitectureRegistry(options.architectures);
   const metrics = new NeuronMetrics(() => table.ready);
   const newId = (prefix: string) => `${prefix}${randomBytes(12).toString('hex')}`;
+  const sources = await ModelSources.open({ hub: config.hub, clock, log, random: Math.random });
+  const stopping = new AbortController();
   const table = new ModelTable({
     clock,
     log,
+    canonical: (id) => canonicalModelId(id, config.hub.default_source),
     open: async (spec, hooks) => {
       const backend = await chooseBackend(backends, spec.device);
+      const { id } = spec;
+      const { path, quant } = await prepareModel({
+        reference: spec.isRemote ? { kind: 'registry', id } : { kind: 'disk', id, path: spec.path },
+        quant: spec.quant ?? null,
+        plan: loadPlan(spec, registry, backend, config),
+        sources,
+        log,
+        ...hooks,
+      });
+      if (quant !== null) refuseQuant(quant);
       const onStep = (step: Parameters<NeuronMetrics['observeStep']>[1]) => metrics.observeStep(spec.id, step);
       return await openModel({
-        spec,
+        spec: { ...spec, path, quant },
         registry,
         backend,
         config,
@@ -78,19 +96,19 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       });
     },
   });
-  const defaults = new DefaultModels({ config, table, log });
+  const defaults = new DefaultModels({ config, table, sources, clock, log, signal: stopping.signal });
   const load = async (
     id: string,
-    wanted: { tensorParallel?: number | undefined; device?: string | undefined } = {},
+    wanted: { tensorParallel?: number | undefined; device?: string | undefined; quant?: string | undefined } = {},
   ): Promise<{ already: boolean }> => {
     const configured = await defaults.specOf(id);
     const base: ModelSpec = configured ?? {
-      ...(await locateModel(id, config.models_dir)),
+      ...(await resolveModel(id, config.models_dir, sources)),
       tensorParallel: 1,
       device: config.device,
     };
-    const { tensorParallel = base.tensorParallel, device = base.device } = wanted;
-    return await table.load({ ...base, tensorParallel, device });
+    const { tensorParallel = base.tensorParallel, device = base.device, quant = base.quant ?? null } = wanted;
+    return await table.load({ ...base, tensorParallel, device, quant });
   };
   const devices = new DevicePoll(backends, clock, log);
   let url = '';
@@ -101,6 +119,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       {
         table,
         folders: config.models_dir,
+        cached: () => sources.cachedIds(),
         version: readVersion(),
         clock,
         startedMs: clock.now(),
@@ -110,6 +129,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         load,
       },
       metrics,
+      config.hub.serve ? new HubServer(sources) : null,
     ),
     metrics,
     clock,
@@ -123,8 +143,10 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   let closing: Promise<void> | null = null;
   const close = async () => {
     log.info('neuron is shutting down');
+    stopping.abort(new CortexError('shutting_down', {}));
     await table.close(drainMs);
     await prewarm;
+    await sources.close();
     devices.stop();
     await server.close(flushMs);
     await disposeAll(backends);
@@ -141,6 +163,19 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     },
   };
 }
+
+const loadPlan = (spec: ModelSpec, registry: ArchitectureRegistry, backend: Backend, config: NeuronConfig) => ({
+  registry,
+  backend,
+  ranks: spec.tensorParallel,
+  kvFormat: config.engine.kv_format,
+  limits: requestedLimits(config),
+});
+
+const refuseQuant = (quant: string): never => {
+  const supported = 'the name of a GGUF file of the model is';
+  throw new CortexError('unsupported_parameter', { parameter: 'quant', value: `'${quant}'`, supported });
+};
 
 const refuseListen = (address: string): never => {
   throw new CortexError('listen_failed', { address, setting: 'listen', reason: `'host:port' is wanted` });

@@ -24,6 +24,8 @@ export interface Activation {
 export interface ControlContext {
   readonly table: ModelTable;
   readonly folders: readonly string[];
+  /** Ids of the models that the caches of registries hold. */
+  readonly cached: () => Promise<readonly string[]>;
   readonly version: string;
   readonly clock: Clock;
   readonly startedMs: number;
@@ -33,7 +35,7 @@ export interface ControlContext {
   readonly activation: () => Activation;
   readonly load: (
     id: string,
-    options: { tensorParallel?: number | undefined; device?: string | undefined },
+    options: { tensorParallel?: number | undefined; device?: string | undefined; quant?: string | undefined },
   ) => Promise<{ already: boolean }>;
 }
 
@@ -53,17 +55,14 @@ const unloadBody = z.object({ model_id: z.string().min(1), force: z.boolean().nu
 /** `POST /models/load`: answers when the model is ready. */
 export async function loadModelRoute(exchange: Exchange, context: ControlContext): Promise<void> {
   const body = await readBody(exchange, loadBody, controlBodyBytes);
-  for (const parameter of ['quant', 'devices'] as const) {
-    if (body[parameter] == null) continue;
-    throw new CortexError('unsupported_parameter', {
-      parameter,
-      value: JSON.stringify(body[parameter]),
-      supported: 'null is',
-    });
+  if (body.devices != null) {
+    const value = JSON.stringify(body.devices);
+    throw new CortexError('unsupported_parameter', { parameter: 'devices', value, supported: 'null is' });
   }
   const { already } = await context.load(body.model_id, {
     tensorParallel: body.tensor_parallel ?? undefined,
     device: body.device ?? undefined,
+    quant: body.quant ?? undefined,
   });
   sendJson(exchange, 200, { status: 'loaded', ...(already ? { already: true } : {}) });
 }
@@ -85,8 +84,9 @@ export async function unloadModelRoute(exchange: Exchange, context: ControlConte
 export async function listModels(exchange: Exchange, context: ControlContext): Promise<void> {
   const held = context.table.rows.map(describeRow);
   const ids = new Set(held.map((row) => row.id));
-  const onDisk = (await scanModels(context.folders)).filter(({ id }) => !ids.has(id));
-  sendJson(exchange, 200, [...held, ...onDisk.map(({ id }) => ({ id, harness: 'cortex', status: 'unloaded' }))]);
+  const onDisk = [...(await scanModels(context.folders)).map(({ id }) => id), ...(await context.cached())];
+  const others = [...new Set(onDisk)].filter((id) => !ids.has(id));
+  sendJson(exchange, 200, [...held, ...others.map((id) => ({ id, harness: 'cortex', status: 'unloaded' }))]);
 }
 
 function describeRow({ spec, state }: ModelRow) {

@@ -3,7 +3,7 @@ import type { Exchange } from './exchange.js';
 
 export interface Route {
   readonly method: 'GET' | 'POST';
-  /** Path with `:name` for one segment, which arrives URL-decoded. */
+  /** Path with `:name` for one segment, and `*name` at the end for all that follow; both arrive URL-decoded. */
   readonly path: string;
   readonly handle: (exchange: Exchange) => Promise<void> | void;
 }
@@ -29,9 +29,16 @@ export function matchRoute(routes: readonly Route[], method: string, url: string
 }
 
 function paramsOf(pattern: readonly string[], segments: readonly string[]): Record<string, string> | null {
-  if (pattern.length !== segments.length) return null;
+  const hasRest = pattern.at(-1)!.startsWith('*');
+  if (hasRest ? segments.length < pattern.length : pattern.length !== segments.length) return null;
   const params: Record<string, string> = {};
   for (const [index, part] of pattern.entries()) {
+    if (part.startsWith('*')) {
+      const rest = segments.slice(index).map(decodeSegment);
+      if (rest.includes(null)) return null;
+      params[part.slice(1)] = rest.join('/');
+      continue;
+    }
     const segment = segments[index]!;
     if (!part.startsWith(':')) {
       if (part !== segment) return null;

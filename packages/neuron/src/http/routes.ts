@@ -1,3 +1,4 @@
+import type { HubServer } from '../sources/hub-server.js';
 import { chatCompletions } from './chat-completions.js';
 import { completions } from './completions.js';
 import {
@@ -19,8 +20,14 @@ import type { NeuronMetrics } from './metrics.js';
 import type { Route } from './router.js';
 
 /** Every route of a neuron. */
-export function neuronRoutes(inference: InferenceContext, control: ControlContext, metrics: NeuronMetrics): Route[] {
+export function neuronRoutes(
+  inference: InferenceContext,
+  control: ControlContext,
+  metrics: NeuronMetrics,
+  hub: HubServer | null = null,
+): Route[] {
   return [
+    ...(hub ? hubRoutes(hub) : []),
     { method: 'POST', path: '/v1/chat/completions', handle: (exchange) => chatCompletions(exchange, inference) },
     { method: 'POST', path: '/v1/completions', handle: (exchange) => completions(exchange, inference) },
     { method: 'POST', path: '/tokenize', handle: (exchange) => countTokens(exchange, inference) },
@@ -42,5 +49,14 @@ export function neuronRoutes(inference: InferenceContext, control: ControlContex
         response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
       },
     },
+  ];
+}
+
+/** Routes of a neuron that lends its cache. */
+function hubRoutes(hub: HubServer): Route[] {
+  return [
+    { method: 'GET', path: '/api/models/:org/:name', handle: (exchange) => hub.listing(exchange) },
+    { method: 'GET', path: '/api/models/:org/:name/revision/:rev', handle: (exchange) => hub.listing(exchange) },
+    { method: 'GET', path: '/:org/:name/resolve/:rev/*file', handle: (exchange) => hub.file(exchange) },
   ];
 }

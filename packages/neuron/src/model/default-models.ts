@@ -1,14 +1,26 @@
-import { CortexError, type NeuronConfig } from '@helexa/core';
+import { type Clock, CortexError, type NeuronConfig } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { Activation } from '../http/control.js';
-import { configuredId, locateConfigured } from './model-locator.js';
+import { refusalKind } from '../preflight/refusal-kind.js';
+import type { ModelSources } from '../sources/model-sources.js';
+import { sleep } from '../sources/retry.js';
+import { canonicalModelId } from '../sources/source-id.js';
+import { configuredId } from './model-locator.js';
 import type { ModelSpec, ModelTable } from './model-table.js';
+import { resolveConfigured } from './resolve-model.js';
 
 export interface DefaultModelsOptions {
   readonly config: NeuronConfig;
   readonly table: ModelTable;
+  readonly sources: ModelSources;
+  readonly clock: Clock;
   readonly log: Logger;
+  /** Ends the waits between attempts. */
+  readonly signal: AbortSignal;
 }
+
+/** Waits after a fetch that failed and may yet succeed: a host often starts before its network does. */
+const retrySeconds = [10, 20, 40, 80, 160, 300];
 
 /** The models that the configuration names: where they lie, how they are loaded, and how far that is. */
 export class DefaultModels {
@@ -19,7 +31,7 @@ export class DefaultModels {
 
   constructor(options: DefaultModelsOptions) {
     this.#options = options;
-    for (const { model_id: id } of options.config.default_models) this.#pending.add(configuredId(id));
+    for (const { model_id: id } of options.config.default_models) this.#pending.add(this.#idOf(id));
   }
 
   get activation(): Activation {
@@ -34,23 +46,25 @@ export class DefaultModels {
   /** How the configuration wants the model with this id, or null when it does not name it. */
   async specOf(id: string): Promise<ModelSpec | null> {
     const { config } = this.#options;
-    const entry = config.default_models.find(({ model_id: named }) => configuredId(named) === id);
+    const entry = config.default_models.find(({ model_id: named }) => this.#idOf(named) === this.#idOf(id));
     return entry ? await this.#specOf(entry) : null;
   }
 
   /** Loads all of them side by side; a failure is recorded and stops none of the others. */
   async loadAll(): Promise<void> {
-    const { config, table, log } = this.#options;
+    const { config, log } = this.#options;
     await Promise.all(
       config.default_models.map(async (entry) => {
-        const id = configuredId(entry.model_id);
+        const id = this.#idOf(entry.model_id);
         try {
-          await table.load(await this.#specOf(entry));
+          await this.#loadPatiently(entry);
           this.#completed.add(id);
         } catch (error) {
           const message = CortexError.isInstance(error) ? error.message : 'an unexpected failure';
           this.#failed.set(id, message);
-          log.error({ model: id, err: error }, 'default model not loaded');
+          const reason = CortexError.isInstance(error) ? refusalKind(error) : 'internal_error';
+          const words = `default model not loaded: reason=${reason} detail=${message}`;
+          log.error({ model: id, reason, detail: message, err: error }, words);
         } finally {
           this.#pending.delete(id);
         }
@@ -58,9 +72,32 @@ export class DefaultModels {
     );
   }
 
+  #idOf(modelId: string): string {
+    return canonicalModelId(configuredId(modelId), this.#options.config.hub.default_source);
+  }
+
+  /** Loads one model; a registry that cannot be reached is asked again for about ten minutes. */
+  async #loadPatiently(entry: NeuronConfig['default_models'][number]): Promise<void> {
+    const { table, clock, log, signal } = this.#options;
+    for (const seconds of [...retrySeconds, null]) {
+      try {
+        await table.load(await this.#specOf(entry));
+        return;
+      } catch (error) {
+        const isPassing = CortexError.isInstance(error) && error.code === 'repo_fetch_failed';
+        if (!isPassing || seconds === null) throw error;
+        log.warn(
+          { model: entry.model_id, seconds },
+          `reason=${refusalKind(error)} detail=${error.message}; tried again`,
+        );
+        await sleep(clock, seconds * 1000, signal);
+      }
+    }
+  }
+
   async #specOf(entry: NeuronConfig['default_models'][number]): Promise<ModelSpec> {
-    const { config } = this.#options;
-    const location = await locateConfigured(entry.model_id, config.models_dir);
-    return { ...location, tensorParallel: entry.tensor_parallel ?? 1, device: entry.device ?? config.device };
+    const { config, sources } = this.#options;
+    const resolved = await resolveConfigured(entry.model_id, config.models_dir, sources);
+    return { ...resolved, tensorParallel: entry.tensor_parallel ?? 1, device: entry.device ?? config.device };
   }
 }

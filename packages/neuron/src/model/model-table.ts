@@ -10,6 +10,10 @@ export interface ModelSpec {
   readonly path: string;
   readonly tensorParallel: number;
   readonly device: string;
+  /** Whether it comes from a registry; `path` is its id then. */
+  readonly isRemote?: boolean;
+  /** Names the GGUF file of several, or a quantisation to be made; null or absent: as the files are. */
+  readonly quant?: string | null;
 }
 
 /** Where a model is in its life here. */
@@ -34,6 +38,8 @@ export interface ModelTableOptions {
   readonly open: (spec: ModelSpec, hooks: OpenHooks) => Promise<ServedModel>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The one spelling of an id; as it is when absent. */
+  readonly canonical?: (id: string) => string;
 }
 
 export interface OpenHooks {
@@ -67,13 +73,17 @@ export class ModelTable {
   }
 
   row(id: string): ModelRow | null {
-    return this.#rows.get(id) ?? null;
+    return this.#rows.get(this.#canonical(id)) ?? null;
+  }
+
+  #canonical(id: string): string {
+    return this.#options.canonical?.(id) ?? id;
   }
 
   /** A model that can answer now; throws why it cannot. */
   serve(id: string): ServedModel {
     if (this.#isClosed) throw new CortexError('shutting_down', {});
-    const state = this.#rows.get(id)?.state;
+    const state = this.row(id)?.state;
     if (!state) throw new CortexError('model_not_found', { model: id, available: this.ready.map((model) => model.id) });
     if (state.kind === 'ready') return state.model;
     if (state.kind === 'failed')
@@ -105,7 +115,8 @@ export class ModelTable {
   }
 
   /** Ends a model's generations and frees it; a load under way is given up. */
-  async unload(id: string): Promise<void> {
+  async unload(name: string): Promise<void> {
+    const id = this.#canonical(name);
     const row = this.#rows.get(id);
     if (!row) throw new CortexError('model_not_found', { model: id });
     const { state } = row;
@@ -214,7 +225,8 @@ export class ModelTable {
 }
 
 function refuseOther(have: ModelSpec, want: ModelSpec): void {
-  const text = (spec: ModelSpec) => `${spec.tensorParallel} ranks on '${spec.device}'`;
+  const text = (spec: ModelSpec) =>
+    `${spec.tensorParallel} ranks on '${spec.device}'${spec.quant ? ` as '${spec.quant}'` : ''}`;
   if (text(have) === text(want) && have.path === want.path) return;
   throw new CortexError('model_spec_conflict', { model: want.id, have: text(have), want: text(want) });
 }

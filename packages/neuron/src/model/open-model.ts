@@ -7,6 +7,7 @@ import { Engine, type StepSummary } from '../engine/engine.js';
 import { loadModelText, type ModelText, OutputStream } from '../text/index.js';
 import { type LoadedModel, loadModel } from './loader.js';
 import type { ModelSpec, OpenHooks } from './model-table.js';
+import { requestedLimits } from './requested-limits.js';
 import type { ChatPrompt, ModelDescription, ServedModel, SinkOptions } from './served-model.js';
 
 export interface OpenModelOptions extends OpenHooks {
@@ -36,13 +37,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
     backend,
     ranks: spec.tensorParallel,
     kvFormat: config.engine.kv_format,
-    limits: {
-      maxRows: config.engine.max_rows,
-      maxSequences: config.engine.max_sequences,
-      maxContext: config.engine.max_context,
-      pages: config.engine.kv_pages,
-      maxImagePixels: config.engine.max_image_pixels,
-    },
+    limits: requestedLimits(config),
     threads: config.threads,
     onProgress,
     signal,

@@ -69,9 +69,15 @@ export class ModelSources {
     return this.#options.hub.default_source;
   }
 
-  /** Whether an id could name a repository. */
-  isSource(id: string): boolean {
-    return isSourceId(id, this.#defaultScheme);
+  /** The canonical id of a model that may be had from here; null when the id names no repository, or none that can be reached. */
+  async find(text: string): Promise<string | null> {
+    if (!isSourceId(text, this.#defaultScheme)) return null;
+    const source = parseSourceId(text, this.#defaultScheme);
+    const id = formatSourceId(source, this.#defaultScheme);
+    const { cacheFolder } = this.#registryOf(source, id);
+    if (cacheFolder === null) return null;
+    if (!this.#options.hub.offline) return id;
+    return (await new HubCache(cacheFolder, source.repository).commitOf(revision)) === null ? null : id;
   }
 
   /** The files of a model: from its registry, else, when that fails or is not asked, from the cache. */
