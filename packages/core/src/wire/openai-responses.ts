@@ -44,7 +44,7 @@ export const responsesItem = z.union([
   z.object({
     type: z.literal('function_call_output'),
     call_id: z.string().min(1),
-    output: z.unknown(),
+    output: z.unknown().optional(),
   }),
   z.object({
     type: z.literal('reasoning'),

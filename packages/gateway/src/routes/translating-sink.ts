@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { type Clock, CortexError, SseDecoder, sseHeaders, toOpenAiError } from '@helexa/core';
+import { type Clock, CortexError, SseDecoder, type SseEvent, sseHeaders, toOpenAiError } from '@helexa/core';
 import { errorBodyIn, sendJson } from '../http/respond.js';
 import type { AnswerSink } from '../proxy/answer-sink.js';
 import type { Dialect } from '../translate/dialect.js';
@@ -61,8 +61,9 @@ export class TranslatingSink implements AnswerSink {
     const { response, translator } = this.#options;
     if (this.#isStream) {
       const text = bytes === undefined ? '' : this.#translate(bytes);
+      const rest = this.#said(this.#decoder.end());
       this.close();
-      response.end(text + translator.end());
+      response.end(text + rest + translator.end());
       return;
     }
     if (bytes !== undefined) this.#pieces.push(Buffer.from(bytes as Buffer));
@@ -81,11 +82,11 @@ export class TranslatingSink implements AnswerSink {
   }
 
   #translate(bytes: Buffer | string): string {
-    const { translator } = this.#options;
-    return this.#decoder
-      .push(bytes)
-      .map(({ data }) => translator.event(data))
-      .join('');
+    return this.#said(this.#decoder.push(bytes));
+  }
+
+  #said(events: readonly SseEvent[]): string {
+    return events.map(({ data }) => this.#options.translator.event(data)).join('');
   }
 
   #send(text: string): boolean {

@@ -28,11 +28,11 @@ const tolerantChunk = z.object({
           })
           .nullish(),
         finish_reason: z.string().nullish(),
-        stop_reason: z.unknown(),
+        stop_reason: z.unknown().optional(),
       }),
     )
     .nullish(),
-  usage: z.unknown(),
+  usage: z.unknown().optional(),
 });
 
 const wholeUsage = z.object({
