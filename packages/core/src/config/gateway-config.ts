@@ -9,6 +9,37 @@ const neuronEntry = z.strictObject({
   endpoint: httpEndpoint,
 });
 
+const keyEntry = z.strictObject({
+  /** The key itself or, better, only its hash: `sha256:` and 64 hexadecimal digits. */
+  key: z
+    .string()
+    .min(8)
+    .regex(/^(?!sha256:)|^sha256:[0-9a-f]{64}$/, {
+      error: "a key, or 'sha256:' and 64 hexadecimal digits, is wanted",
+    }),
+  /** Who is accountable; neurons get it with every request. */
+  account_id: z.string().regex(/^[\x21-\x7e]{1,128}$/, { error: 'printable text without spaces is wanted' }),
+  /** Label of the key in metrics and budgets; `account_id` when absent. */
+  key_id: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/, { error: 'printable text without spaces is wanted' })
+    .optional(),
+  /** An admin key opens the routes below /admin, and no other. */
+  admin: z.boolean().default(false),
+  /** Models that the key may use, also by an alias; all when empty. */
+  allowed_models: z.array(z.string().min(1)).default([]),
+  /** Tokens that the key may use in its window; unlimited when absent. */
+  hard_cap: z.int().min(0).optional(),
+  window: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('balance') }),
+      z.strictObject({ kind: z.literal('rolling'), seconds: z.int().min(1) }),
+    ])
+    .default({ kind: 'balance' }),
+  /** Requests that the key may make in a minute; unlimited when absent. */
+  requests_per_minute: z.int().min(1).optional(),
+});
+
 /** `cortex.toml`: what the gateway needs to know. */
 export const gatewayConfigSchema = z.strictObject({
   gateway: z
@@ -19,6 +50,8 @@ export const gatewayConfigSchema = z.strictObject({
       poll_interval_ms: z.int().min(10).max(600_000).default(1000),
       /** Longest wait for one answer of a neuron to a look. */
       poll_timeout_ms: z.int().min(10).max(600_000).default(5000),
+      /** Serve addresses beyond this host without asking for keys. */
+      allow_unauthenticated: z.boolean().default(false),
       body_limit_bytes: bodyLimitBytes,
       /** Leave out the line that a coding agent puts before its system prompt and that differs in every request. */
       strip_billing_header: z.boolean().default(true),
@@ -32,8 +65,36 @@ export const gatewayConfigSchema = z.strictObject({
     .refine((neurons) => new Set(neurons.map(({ name }) => name)).size === neurons.length, {
       error: 'two neurons have the same name; names are wanted to differ',
     }),
-  /** File of the model catalogue. */
+  /** File of the model catalogue, models.toml; relative to the folder that the gateway was started in. */
   models_config: z.string().min(1).optional(),
+  loading: z
+    .strictObject({
+      /** Longest wait of one request for its model to be loaded. */
+      wait_ms: z.int().min(0).max(3_600_000).default(300_000),
+      /** Longest time that one load may take. */
+      timeout_ms: z.int().min(1000).max(86_400_000).default(1_800_000),
+      /** A model that was loaded stays for at least this long. */
+      residency_ms: z.int().min(0).max(86_400_000).default(15_000),
+      /** After a wait this long, a busy model in the way gets no new requests. */
+      patience_ms: z.int().min(0).max(3_600_000).default(30_000),
+      /** A stream that waits for its model says so this often. */
+      keep_alive_ms: z.int().min(100).max(600_000).default(5000),
+    })
+    .prefault({}),
+  entitlements: z
+    .strictObject({
+      /** Refuse requests without a known key. */
+      require_auth: z.boolean().default(false),
+      /** File that keeps what was used of the budgets; forgotten at the end when absent. */
+      journal: z.string().min(1).optional(),
+      keys: z
+        .array(keyEntry)
+        .default([])
+        .refine((keys) => new Set(keys.map((key) => key.key_id ?? key.account_id)).size === keys.length, {
+          error: "two keys have the same 'key_id'; a 'key_id' of its own is wanted for each",
+        }),
+    })
+    .prefault({}),
   log: logSchema,
 });
 

@@ -49,7 +49,9 @@ test('hub refuses two sources of one scheme and a default that is no source', (t
   t.false(parse({ endpoint: 'http://user:secret@a:1' }));
 });
 
-test('isSecretKey knows tokens and nothing else', (t) => {
+test('isSecretKey knows tokens and keys and nothing else', (t) => {
+  t.true(isSecretKey('entitlements.keys.0.key') && isSecretKey('key'));
+  t.false(isSecretKey('entitlements.keys.0.key_id') || isSecretKey('entitlements.keys'));
   t.true(isSecretKey('hub.token') && isSecretKey('hub.sources.0.token'));
   t.false(isSecretKey('hub.token_file') || isSecretKey('hub.endpoint'));
 });

@@ -37,4 +37,4 @@ export const hubEnvironment = (env: Environment): EnvironmentValue[] => {
 };
 
 /** Whether the value of a key must not be shown. */
-export const isSecretKey = (path: string): boolean => path === 'token' || path.endsWith('.token');
+export const isSecretKey = (path: string): boolean => /(?:^|\.)(?:token|key)$/.test(path);

@@ -40,7 +40,7 @@ for (const [what, text, line, reason, suggestion] of [
 ] as const) {
   test(`loadModelsConfig names the line of ${what}`, async (t) => {
     const error = await t.throwsAsync(load(t, text), { instanceOf: CortexError, message: reason });
-    t.is((error?.details as { line: number }).line, line);
+    t.is((error!.details as { line: number }).line, line);
     if (suggestion) t.regex(error?.suggestion ?? '', suggestion);
   });
 }

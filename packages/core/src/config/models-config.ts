@@ -13,7 +13,7 @@ const costSchema = z.strictObject({
 });
 
 const catalogueEntry = z.strictObject({
-  /** Id of the model, also on the wire. */
+  /** Id of the model, at the neurons and on the wire; `scheme:org/name` names a registry. */
   id: z.string().min(1),
   /** Quantisation that a neuron is asked for. */
   quant: z.string().min(1).optional(),
@@ -27,11 +27,6 @@ const catalogueEntry = z.strictObject({
   pinned_on: z.array(z.string().min(1)).default([]),
   /** A model displaces those of the same number or a lower one; 100 when absent, 1000 when `pinned_on` names a neuron. */
   residency_priority: z.int().min(0).optional(),
-  /** Registry that a neuron fetches the model from. */
-  source: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, { error: 'the scheme of a registry is wanted' })
-    .optional(),
   /** Shown while no neuron reports the model's own limit. */
   limit: modelLimit.strict().optional(),
   cost: costSchema.optional(),

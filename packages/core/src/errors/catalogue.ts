@@ -10,6 +10,7 @@ export type ErrorType =
   | 'authentication_error'
   | 'permission_error'
   | 'rate_limit_error'
+  | 'insufficient_quota'
   | 'api_error';
 
 export interface ErrorRow<Details> {
@@ -323,6 +324,29 @@ export const catalogue = {
     exit: 2,
     type: 'authentication_error',
     message: (d) => `Cannot authenticate request: ${d.reason}`,
+  }),
+  /** The key is known, but not for this. */
+  key_not_allowed: row<{ what: string }>({
+    status: 403,
+    exit: 2,
+    type: 'permission_error',
+    message: (d) => `Cannot use ${d.what}: this key is not allowed to`,
+  }),
+  /** A balance is used up: no wait brings it back. */
+  insufficient_quota: row<{ requested: number; available: number }>({
+    status: 429,
+    exit: 69,
+    type: 'insufficient_quota',
+    message: (d) => `Cannot accept request: it may use ${d.requested} tokens; ${d.available} are left of the budget`,
+    wire: (d) => ({ requested: d.requested, available: d.available }),
+  }),
+  listen_without_keys: row<{ address: string; setting: string }>({
+    status: 500,
+    exit: 2,
+    type: 'api_error',
+    message: (d) => `Cannot listen on '${d.address}': other hosts could use it, and no key is asked for`,
+    suggestion: () =>
+      `Add [[entitlements.keys]] and set 'entitlements.require_auth' in cortex.toml; or set 'gateway.allow_unauthenticated' to serve everybody`,
   }),
   wrong_modality: row<{ model: string; reason: string }>({
     status: 422,

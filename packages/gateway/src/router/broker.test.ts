@@ -182,7 +182,7 @@ test('Broker F7: a load that always runs out of memory ends with a typed error, 
   // The setback of five seconds is over: one more try, and then a longer one.
   t.is(world.log.length, 3);
   await world.clock.advance(10_000);
-  t.deepEqual((later.error?.details as { retryAfterSeconds: number }).retryAfterSeconds, 10);
+  t.deepEqual((later.error!.details as { retryAfterSeconds: number }).retryAfterSeconds, 10);
 });
 
 test('Broker F7: what the neuron refuses for good is said as such', async (t) => {
@@ -203,7 +203,7 @@ test('Broker F8: a load that never ends ends its callers with an honest time, an
   const first = ask(world, 'm');
   await world.clock.advance(60_000);
   t.deepEqual([first.error?.code, first.at], ['model_wait_expired', 60_000]);
-  t.true((first.error?.details as { retryAfterSeconds: number }).retryAfterSeconds >= 1);
+  t.true((first.error!.details as { retryAfterSeconds: number }).retryAfterSeconds >= 1);
   t.deepEqual(world.broker.jobs.length, 1);
   await world.clock.advance(540_000);
   t.deepEqual(world.broker.jobs.length, 0);

@@ -1,0 +1,89 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { CortexError, type GatewayConfig } from '@helexa/core';
+
+/** On whose behalf a request is made. */
+export interface Principal {
+  readonly accountId: string;
+  readonly keyId: string;
+  readonly isAdmin: boolean;
+  /** All models when empty. */
+  readonly allowedModels: readonly string[];
+  readonly hardCap: number | undefined;
+  /** Length of the window; absent for a balance. */
+  readonly windowSeconds: number | undefined;
+  readonly requestsPerMinute: number | undefined;
+}
+
+type Entitlements = GatewayConfig['entitlements'];
+
+/** What stands before a key of which only the hash is given. */
+const hashMark = 'sha256:';
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** The key of a request: a bearer token, or the header that clients of Anthropic send. */
+const keyIn = (headers: IncomingHttpHeaders): string | undefined => {
+  const bearer = /^bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]?.trim();
+  if (bearer) return bearer;
+  const own = headers['x-api-key'];
+  return typeof own === 'string' && own !== '' ? own : undefined;
+};
+
+/** Knows keys by their hashes only. */
+export class KeyRing {
+  readonly #entries: readonly { readonly hash: Buffer; readonly principal: Principal }[];
+  readonly #requireAuth: boolean;
+
+  constructor({ require_auth: requireAuth, keys }: Entitlements) {
+    this.#requireAuth = requireAuth;
+    this.#entries = keys.map((entry) => ({
+      hash: entry.key.startsWith(hashMark) ? Buffer.from(entry.key.slice(hashMark.length), 'hex') : sha256(entry.key),
+      principal: {
+        accountId: entry.account_id,
+        keyId: entry.key_id ?? entry.account_id,
+        isAdmin: entry.admin,
+        allowedModels: entry.allowed_models,
+        hardCap: entry.hard_cap,
+        windowSeconds: entry.window.kind === 'rolling' ? entry.window.seconds : undefined,
+        requestsPerMinute: entry.requests_per_minute,
+      },
+    }));
+  }
+
+  /** Takes as long for every key, whether it is known and which one it is. */
+  #find(key: string): Principal | undefined {
+    const hash = sha256(key);
+    let found: Principal | undefined;
+    for (const entry of this.#entries) if (timingSafeEqual(entry.hash, hash)) found = entry.principal;
+    return found;
+  }
+
+  /** Who makes a request; undefined for nobody in particular. Throws when somebody has to be named. */
+  resolve(headers: IncomingHttpHeaders): Principal | undefined {
+    const key = keyIn(headers);
+    const principal = key === undefined ? undefined : this.#find(key);
+    if (principal || !this.#requireAuth) return principal;
+    const reason = key === undefined ? 'it has no key; a bearer token is wanted' : 'its key is not known';
+    throw new CortexError('invalid_api_key', { reason });
+  }
+
+  /** Whoever makes a request of the admin routes; throws without an admin key, whatever else is open. */
+  resolveAdmin(headers: IncomingHttpHeaders): Principal {
+    const key = keyIn(headers);
+    const principal = key === undefined ? undefined : this.#find(key);
+    if (!principal) throw new CortexError('invalid_api_key', { reason: 'an admin key is wanted' });
+    if (!principal.isAdmin) throw new CortexError('key_not_allowed', { what: 'the admin routes' });
+    return principal;
+  }
+}
+
+/** Refuses a key that is for something else; `asked` and `model` differ by an alias. */
+export const checkScope = (principal: Principal | undefined, asked: string, model: string): void => {
+  if (!principal) return;
+  if (principal.isAdmin) throw new CortexError('key_not_allowed', { what: 'models' });
+  const { allowedModels } = principal;
+  if (allowedModels.length > 0 && !allowedModels.includes(asked) && !allowedModels.includes(model)) {
+    throw new CortexError('key_not_allowed', { what: `model '${asked}'` });
+  }
+};
