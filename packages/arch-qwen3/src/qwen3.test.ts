@@ -8,6 +8,7 @@ architectureSuite(test, {
   fixture: fileURLToPath(new URL('../fixtures/tiny', import.meta.url)),
   // Two kv heads: over 4 ranks, two ranks share each.
   ranks: [2, 4],
+  quantisedRanks: [2],
   refused: [
     { change: { hidden_act: 'gelu' }, names: "'hidden_act'" },
     { change: { use_sliding_window: true }, names: 'sliding window' },

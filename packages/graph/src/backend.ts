@@ -19,6 +19,11 @@ export interface Backend {
    * it has none. The fuse pass then lets a norm or an attention hand its consumers quantised rows.
    */
   quantisedRowBytes(width: number): number | null;
+  /**
+   * Whole blocks of weights in another format, off the JavaScript thread, with the bytes that the encoders in `formats/` give;
+   * absent: they are encoded there.
+   */
+  convertWeights?(from: WeightFormat, to: WeightFormat, bytes: Uint8Array): Promise<Uint8Array>;
   discover(): Promise<readonly DeviceInfo[]>;
   /** Allocates everything one model needs. Weights come next, by `upload`, then `seal`. */
   load(spec: ModelSpec): Promise<DeviceModel>;

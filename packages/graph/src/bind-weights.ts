@@ -1,4 +1,12 @@
-import { blockOf, type Checkpoint, CortexError, rowBytes, type TensorEntry, type WeightFormat } from '@helexa/core';
+import {
+  blockOf,
+  type Checkpoint,
+  CortexError,
+  type QuantFormat,
+  rowBytes,
+  type TensorEntry,
+  type WeightFormat,
+} from '@helexa/core';
 import type { TensorSpec } from './program.js';
 import { type ResolvedSegment, type ResolvedSlot, type ResolvedWeights, resolveWeights } from './resolve-weights.js';
 import {
@@ -11,6 +19,7 @@ import {
   type Run,
   rowRuns,
 } from './shard.js';
+import { storedFormat } from './stored-format.js';
 import type { Weight } from './value.js';
 import type { Fill, ReadRange, Source, WeightsTable } from './weights.js';
 
@@ -45,11 +54,15 @@ function findPartedBlock(resolved: ResolvedWeights, ranks: number): DivisionProb
   for (const { slot, row, kind, segments } of resolved.slots.values()) {
     if (kind !== 'read' || row.cut?.axis !== 'cols') continue;
     for (const { entries } of segments) {
-      const format = entries[0]!.format as WeightFormat;
+      const inFile = entries[0]!.format as WeightFormat;
+      const format = storedFormat(row, inFile, resolved.quant);
       const { elements } = blockOf[format];
       const whole = ({ start, count }: Run): boolean => start % elements === 0 && count % elements === 0;
       for (let rank = 0; rank < ranks; rank++) {
-        const parted = columnRuns(row, { rank, ranks }).find((run) => !whole(run));
+        const runs = columnRuns(row, { rank, ranks });
+        // What is quantised here is so after the runs of a rank were put together: only their sum must be whole.
+        const blocks = format === inFile ? runs : [{ start: 0, count: lengthOf(runs) }];
+        const parted = blocks.find((run) => !whole(run));
         if (parted)
           return {
             slot,
@@ -79,7 +92,7 @@ export function takePart(resolved: ResolvedWeights, part: Part): BoundWeights {
     for (const segment of slot.segments) {
       const rows = lengthOf(rowRuns(slot.row, segment.segment, part));
       const cols = lengthOf(columnRuns(slot.row, part));
-      const format = formatOf(slot, segment);
+      const format = formatOf(slot, segment, resolved.quant);
       const name = segmentName(slot, segment);
       tensors.push({ name, format, rows, cols, lookup: slot.row.lookup ?? false });
       fills.push({ kind: 'read', ranges: readRanges(slot, segment, part, 0) });
@@ -103,7 +116,11 @@ function localWeight({ row, weight }: ResolvedSlot, part: Part): Weight {
   };
 }
 
-function formatOf({ slot }: ResolvedSlot, { entries, source }: ResolvedSegment): WeightFormat {
+function formatOf(
+  { slot, row }: ResolvedSlot,
+  { entries, source }: ResolvedSegment,
+  quant: QuantFormat | null,
+): WeightFormat {
   const format = entries[0]!.format as WeightFormat;
   const other = entries.find((entry) => entry.format !== format);
   if (other) throw new CortexError('tensor_format', { tensor: other.name, format: other.format, supported: [format] });
@@ -112,7 +129,7 @@ function formatOf({ slot }: ResolvedSlot, { entries, source }: ResolvedSegment):
       node: slot,
       reason: 'only the values of a vector may be changed at load',
     });
-  return format;
+  return storedFormat(row, format, quant);
 }
 
 function vectorFill(slot: ResolvedSlot, part: Part): Fill {

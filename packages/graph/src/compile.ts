@@ -1,4 +1,4 @@
-import { type Checkpoint, CortexError, type WeightFormat } from '@helexa/core';
+import { type Checkpoint, CortexError, type QuantFormat, type WeightFormat } from '@helexa/core';
 import type { Architecture, ModelFacts, VisionTower } from './architecture.js';
 import type { Backend, KvFormat } from './backend.js';
 import { checkParts, takePart } from './bind-weights.js';
@@ -30,6 +30,8 @@ export interface CompileOptions {
   readonly ranks: number;
   readonly backend: CompileTarget;
   readonly limits: StepLimits;
+  /** Matrices of floats become this as they are loaded; absent: they stay as they are. */
+  readonly quant?: QuantFormat | undefined;
   /** How keys and values are kept, for the memory plan; F16 when absent. */
   readonly kvFormat?: KvFormat;
 }
@@ -54,7 +56,7 @@ export function compile(options: CompileOptions): Compiled {
     });
   const tower = limits.vision ? towerOf(architecture, config) : null;
   const table = tableOf(architecture, config, checkpoint.kind, tower);
-  const resolved = resolveWeights(table, checkpoint, backend.weightFormats);
+  const resolved = resolveWeights(table, checkpoint, backend.weightFormats, options.quant ?? null);
   checkParts(resolved, ranks);
   const graph = buildGraph(architecture, config, resolved, tower);
   const parts = Array.from({ length: ranks }, (_, rank) => compileRank(graph, resolved, options, rank, facts));

@@ -31,6 +31,7 @@ export * from './resolve-weights.js';
 export * from './sampler.js';
 export * from './shard.js';
 export * from './step.js';
+export * from './stored-format.js';
 export * from './value.js';
 export * from './weight-rows.js';
 export * from './weights.js';

@@ -1,4 +1,12 @@
-import { type Checkpoint, CortexError, type TensorEntry, type WeightFormat } from '@helexa/core';
+import {
+  blockOf,
+  type Checkpoint,
+  CortexError,
+  type QuantFormat,
+  type TensorEntry,
+  type WeightFormat,
+} from '@helexa/core';
+import { storedFormat } from './stored-format.js';
 import type { Weight } from './value.js';
 import type { Segment, Source, WeightRow, WeightsTable } from './weights.js';
 
@@ -23,6 +31,8 @@ export interface ResolvedSlot {
 /** A weights table matched with a checkpoint: the same for every rank. */
 export interface ResolvedWeights {
   readonly table: WeightsTable;
+  /** What matrices of floats become as they are loaded; null: they stay as they are. */
+  readonly quant: QuantFormat | null;
   readonly slots: ReadonlyMap<string, ResolvedSlot>;
   /** Tensors of each rank's program. */
   readonly tensorCount: number;
@@ -38,7 +48,15 @@ export function resolveWeights(
   table: WeightsTable,
   checkpoint: Checkpoint,
   formats: ReadonlySet<WeightFormat>,
+  quant: QuantFormat | null = null,
 ): ResolvedWeights {
+  if (quant !== null && checkpoint.kind === 'gguf')
+    throw new CortexError('cannot_quantise', {
+      what: checkpoint.path,
+      format: quant,
+      have: 'a GGUF file has the formats it was made with',
+      want: 'safetensors are wanted',
+    });
   const slots = new Map<string, ResolvedSlot>();
   const consumed = new Set<string>();
   let tensorCount = 0;
@@ -48,7 +66,7 @@ export function resolveWeights(
     if (kind === 'absent') continue;
     for (const [index, resolved] of segments.entries())
       for (const entry of resolved.entries) {
-        checkEntry(row, row.segments[index]!, resolved.source!, entry, formats);
+        checkEntry(slot, row, row.segments[index]!, resolved.source!, entry, formats, quant);
         consumed.add(entry.name);
       }
     const weight = kind === 'tied' ? tiedWeight(slot, row, slots) : ownWeight(slot, row, tensorCount);
@@ -56,7 +74,7 @@ export function resolveWeights(
     slots.set(slot, { slot, row, kind, segments, weight });
   }
   refuseUnexpected(table, checkpoint, consumed);
-  return { table, slots, tensorCount };
+  return { table, quant, slots, tensorCount };
 }
 
 interface Instance {
@@ -125,18 +143,29 @@ function kindOf(
 }
 
 function checkEntry(
+  slot: string,
   row: WeightRow,
   segment: Segment,
   source: Source,
   entry: TensorEntry,
   formats: ReadonlySet<WeightFormat>,
+  quant: QuantFormat | null,
 ): void {
   const expected = fileShape(row, segment, source);
   if (entry.shape.length !== expected.length || expected.some((size, axis) => size !== entry.shape[axis]))
     throw new CortexError('tensor_shape', { tensor: entry.name, actual: entry.shape, expected });
   const supported: ReadonlySet<string> = row.cols === null ? vectorFormats : formats;
-  if (!supported.has(entry.format))
-    throw new CortexError('tensor_format', { tensor: entry.name, format: entry.format, supported: [...supported] });
+  const stored = storedFormat(row, entry.format as WeightFormat, quant);
+  if (!supported.has(stored))
+    throw new CortexError('tensor_format', { tensor: entry.name, format: stored, supported: [...supported] });
+  const { elements } = blockOf[stored];
+  if (stored !== entry.format && row.cols! % elements !== 0)
+    throw new CortexError('cannot_quantise', {
+      what: slot,
+      format: stored,
+      have: `its rows are ${row.cols} columns`,
+      want: `whole blocks of ${elements} are wanted`,
+    });
 }
 
 function ownWeight(slot: string, row: WeightRow, firstTensor: number): Weight {

@@ -99,6 +99,7 @@ export interface ReadRange {
 
 /** How one tensor of a rank's program is filled. */
 export type Fill =
+  /** Ranges of another format than the tensor's are converted row by row. */
   | { readonly kind: 'read'; readonly ranges: readonly ReadRange[]; readonly map?: (value: number) => number }
   | {
       readonly kind: 'constant';

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "bridge/model.h"
+#include "bridge/quantise.h"
 
 namespace {
 
@@ -16,6 +17,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("unload", Napi::Function::New(env, bridge::unload));
   exports.Set("probe", Napi::Function::New(env, bridge::probe));
   exports.Set("quantisedRowBytes", Napi::Function::New(env, bridge::quantised_row_bytes));
+  exports.Set("convertWeights", Napi::Function::New(env, bridge::convert_weights));
   return exports;
 }
 

@@ -21,6 +21,8 @@ export interface NativeBinding {
   probe(): NativeProbe;
   /** Bytes of one quantised activation row; 0 where there is no such form. */
   quantisedRowBytes(width: number): number;
+  /** Whole blocks of floats as a block format, made on Node's worker pool; formats as in `weightFormats`. */
+  convertWeights(from: number, to: number, bytes: Uint8Array): Promise<ArrayBuffer | NativeFailure>;
 }
 
 declare const deviceBrand: unique symbol;

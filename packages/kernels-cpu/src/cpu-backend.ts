@@ -1,7 +1,7 @@
-import type { WeightFormat } from '@helexa/core';
-import { CortexError } from '@helexa/core';
+import { blockOf, CortexError, type WeightFormat } from '@helexa/core';
 import {
   type Backend,
+  convertWeights,
   type DeviceInfo,
   type DeviceModel,
   type FusedOp,
@@ -106,6 +106,14 @@ class CpuBackend implements Backend {
 
   quantisedRowBytes(width: number): number | null {
     return this.#binding.quantisedRowBytes(width) || null;
+  }
+
+  async convertWeights(from: WeightFormat, to: WeightFormat, bytes: Uint8Array): Promise<Uint8Array> {
+    if (blockOf[from].elements > 1 || blockOf[to].elements === 1) return convertWeights(from, to, bytes);
+    const [source, target] = [from, to].map((format) => weightFormats.indexOf(format)) as [number, number];
+    const converted = await this.#binding.convertWeights(source, target, bytes);
+    if (!isFailure(converted)) return new Uint8Array(converted);
+    throw new CortexError('weight_bytes', { format: to, reason: converted[4] });
   }
 
   async discover(): Promise<readonly DeviceInfo[]> {

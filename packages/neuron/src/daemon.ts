@@ -81,10 +81,10 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         log,
         ...hooks,
       });
-      if (quant !== null) refuseQuant(quant);
       const onStep = (step: Parameters<NeuronMetrics['observeStep']>[1]) => metrics.observeStep(spec.id, step);
       return await openModel({
-        spec: { ...spec, path, quant },
+        spec: { ...spec, path },
+        quant,
         registry,
         backend,
         config,
@@ -171,11 +171,6 @@ const loadPlan = (spec: ModelSpec, registry: ArchitectureRegistry, backend: Back
   kvFormat: config.engine.kv_format,
   limits: requestedLimits(config),
 });
-
-const refuseQuant = (quant: string): never => {
-  const supported = 'the name of a GGUF file of the model is';
-  throw new CortexError('unsupported_parameter', { parameter: 'quant', value: `'${quant}'`, supported });
-};
 
 const refuseListen = (address: string): never => {
   throw new CortexError('listen_failed', { address, setting: 'listen', reason: `'host:port' is wanted` });

@@ -149,6 +149,21 @@ export const catalogue = {
     suggestion: (d) => (d.works?.length ? `Use ${d.works.map((ranks) => `--tp ${ranks}`).join(' or ')}` : undefined),
     wire: (d) => ({ kind: 'cannot_shard', tp_size: d.ranks, works: d.works ?? [] }),
   }),
+  quant_unknown: row<{ name: string; known: readonly string[]; nearest?: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot quantise to '${d.name}': it is no known format; one of ${d.known.join(', ')} is wanted`,
+    suggestion: (d) => (d.nearest === undefined ? undefined : `Did you mean '${d.nearest}'?`),
+    param: () => 'quant',
+  }),
+  cannot_quantise: row<{ what: string; format: string; have: string; want: string }>({
+    status: 422,
+    exit: 65,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot quantise '${d.what}' to ${d.format}: ${d.have}; ${d.want}`,
+    param: () => 'quant',
+  }),
   graph_invalid: row<{ node: string; reason: string }>({
     status: 500,
     exit: 70,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, CortexError, openCheckpoint, type WeightFormat } from '@helexa/core';
+import { type Checkpoint, CortexError, openCheckpoint, type QuantFormat, type WeightFormat } from '@helexa/core';
 import type { Architecture } from '../architecture.js';
 import { nullBackend } from '../backends/null.js';
 import { referenceBackend } from '../backends/reference.js';
@@ -37,6 +37,8 @@ export interface ArchitectureSuiteOptions {
   readonly mutations: readonly Mutation[];
   /** Rank counts beyond 1 that must give the same answer; 2 when absent. */
   readonly ranks?: readonly number[];
+  /** Rank counts at which every rank's share is whole blocks of Q8_0; none when absent. */
+  readonly quantisedRanks?: readonly number[];
 }
 
 /** One case of `expected/cases.json`: token ids with the logits of every position, the greedy continuation, or both. */
@@ -69,21 +71,35 @@ const paperLimits: Omit<StepLimits, 'vocab'> = {
 
 /** What every architecture is held to, on the reference backend, with a tiny checkpoint. */
 export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOptions): void {
-  const { architecture, fixture, refused, mutations, ranks = [2] } = options;
+  const { architecture, fixture, refused, mutations, ranks = [2], quantisedRanks = [] } = options;
   const { name } = architecture;
   const open = async () => {
     const checkpoint = await openCheckpoint(fixture);
     return { checkpoint, config: configOf(architecture, checkpoint) };
   };
   const load = async (
-    changes: { ranks?: number; plain?: boolean; of?: Architecture; overrides?: ReferenceOverrides } = {},
+    changes: {
+      ranks?: number;
+      plain?: boolean;
+      of?: Architecture;
+      overrides?: ReferenceOverrides;
+      quant?: QuantFormat;
+    } = {},
   ) => {
     const { checkpoint } = await open();
     const subject = changes.of ?? architecture;
     const { overrides = {} } = changes;
+    const quant = changes.quant ? { quant: changes.quant } : {};
     const backend = referenceBackend({ overrides, ...(changes.plain ? { fusions: [] } : {}) });
     const config = configOf(subject, checkpoint);
-    return ScriptedModel.load({ architecture: subject, config, checkpoint, backend, ranks: changes.ranks ?? 1 });
+    return ScriptedModel.load({
+      architecture: subject,
+      config,
+      checkpoint,
+      backend,
+      ranks: changes.ranks ?? 1,
+      ...quant,
+    });
   };
 
   test(`${name} gives the golden logits, fused and plain`, async (t) => {
@@ -142,6 +158,22 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
       t.true(difference <= sameBound, `${difference}`);
       await one.dispose();
       await many.dispose();
+    });
+
+  for (const count of quantisedRanks)
+    test(`${name} quantised by each of ${count} ranks gives the same logits as quantised whole`, async (t) => {
+      const { ids } = await longestCase(fixture);
+      const plain = await load();
+      const one = await load({ quant: 'Q8_0' });
+      const many = await load({ quant: 'Q8_0', ranks: count });
+      const wanted = await one.prefill(ids);
+      const difference = largestDifference(wanted, await many.prefill(ids));
+      t.true(difference <= sameBound, `${difference}`);
+      // Eight bits a weight show, and not by much.
+      const rounding = largestDifference(wanted, await plain.prefill(ids));
+      t.true(rounding > 100 * sameBound, `${rounding}`);
+      t.true(one.compiled.plan.ranks[0]!.weightBytes < plain.compiled.plan.ranks[0]!.weightBytes);
+      for (const model of [plain, one, many]) await model.dispose();
     });
 
   test(`${name} plans the memory that its programs and weights take`, async (t) => {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { rowBytes, type WeightFormat } from '@helexa/core';
 import type { DeviceModel } from '../backend.js';
 import type { Compiled } from '../compile.js';
-import { decodeRow } from '../formats/index.js';
+import { convertWeights, decodeRow } from '../formats/index.js';
 import type { TensorSpec } from '../program.js';
 import type { Fill, ReadRange } from '../weights.js';
 
@@ -40,12 +40,13 @@ export async function tensorBytes(spec: TensorSpec, fill: Fill): Promise<Uint8Ar
 }
 
 async function readMatrix(spec: TensorSpec, ranges: readonly ReadRange[]): Promise<Uint8Array> {
-  const width = rowBytes(spec.format, spec.cols);
+  const format = ranges[0]!.entry.format as WeightFormat;
+  const width = rowBytes(format, spec.cols);
   const bytes = new Uint8Array(spec.rows * width);
   for (const range of ranges)
     for (const [row, data] of (await readRows(range)).entries())
       bytes.set(data, (range.rowStart + row) * width + range.rowByte);
-  return bytes;
+  return format === spec.format ? bytes : convertWeights(format, spec.format, bytes);
 }
 
 async function readVector(ranges: readonly ReadRange[]): Promise<Float32Array> {

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '@helexa/core';
+import type { Checkpoint, QuantFormat } from '@helexa/core';
 import type { Architecture } from '../architecture.js';
 import type { Backend, DeviceModel, KvFormat } from '../backend.js';
 import { type Compiled, compile } from '../compile.js';
@@ -23,6 +23,7 @@ export interface ScriptedOptions {
   readonly backend: Backend;
   readonly ranks?: number;
   readonly kvFormat?: KvFormat;
+  readonly quant?: QuantFormat;
 }
 
 const limitsFor = (vocab: number): StepLimits => ({
@@ -53,7 +54,8 @@ export class ScriptedModel {
   static async load(options: ScriptedOptions): Promise<ScriptedModel> {
     const { architecture, config, checkpoint, backend, ranks = 1, kvFormat = 'F32' } = options;
     const limits = limitsFor(architecture.facts(config).vocab);
-    const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat });
+    const { quant } = options;
+    const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat, quant });
     const devices = compiled.programs.map(() => 0);
     const device = await backend.load({ programs: compiled.programs, devices, limits, kvFormat });
     return new ScriptedModel(device, compiled, await fillDevice(device, compiled));

@@ -54,6 +54,13 @@ export function decodeRow(format: WeightFormat, bytes: Uint8Array, columns: numb
   return out;
 }
 
+/** Whole blocks of one format as those of another: rows that follow each other may be converted at once. */
+export function convertWeights(from: WeightFormat, to: WeightFormat, bytes: Uint8Array): Uint8Array {
+  const values = new Float32Array((bytes.length / blockOf[from].bytes) * blockOf[from].elements);
+  decodeInto(from, bytes, values, 0);
+  return quantise(to, values);
+}
+
 /** Encodes whole blocks of finite weights; rows that follow each other may be encoded at once. */
 export function quantise(format: WeightFormat, values: Float32Array): Uint8Array {
   const block = blockOf[format];

@@ -90,7 +90,8 @@ export async function listModels(exchange: Exchange, context: ControlContext): P
 }
 
 function describeRow({ spec, state }: ModelRow) {
-  const row = { id: spec.id, harness: 'cortex', tensor_parallel: spec.tensorParallel };
+  const quant = spec.quant ? { quant: spec.quant } : {};
+  const row = { id: spec.id, harness: 'cortex', tensor_parallel: spec.tensorParallel, ...quant };
   switch (state.kind) {
     case 'loading': {
       const { bytes, totalBytes } = state.progress;

@@ -1,4 +1,4 @@
-import { type Checkpoint, openCheckpoint } from '@helexa/core';
+import { type Checkpoint, openCheckpoint, type QuantFormat } from '@helexa/core';
 import {
   type Architecture,
   type ArchitectureRegistry,
@@ -25,6 +25,8 @@ export interface LoadModelOptions {
   readonly backend: Backend;
   readonly ranks?: number;
   readonly kvFormat?: KvFormat;
+  /** Matrices of floats become this as they are read; null and absent: they stay as they are. */
+  readonly quant?: QuantFormat | null | undefined;
   readonly limits?: RequestedLimits;
   readonly threads?: number | undefined;
   readonly onProgress?: (progress: UploadProgress) => void;
@@ -71,7 +73,7 @@ export interface PlannedModel {
 const loadBuffers = { concurrency: 8, bufferBytes: 8 * 2 ** 20 };
 
 export interface PlanOptions
-  extends Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits'> {
+  extends Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits' | 'quant'> {
   /** Headers that were read already, perhaps of files that are not here yet. */
   readonly checkpoint?: Checkpoint;
   /** Free memory of each rank's device, instead of what the backend finds. */
@@ -85,7 +87,9 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const { architecture, config } = registry.forCheckpoint(checkpoint);
   const vision = chooseVision({ architecture, config, checkpoint, backend }, requested.maxImagePixels);
   const draft = draftLimits(architecture.facts(config), requested, vision);
-  const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits: draft.limits, kvFormat });
+  const quant = options.quant ?? undefined;
+  const { limits } = draft;
+  const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat, quant });
   const found = await backend.discover();
   const { deviceMemory } = options;
   const devices = Array.from({ length: ranks }, (_, rank) =>
@@ -101,7 +105,17 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const decided = fitDevices(draft, compiled.plan, groups, requested);
   const plan = planBytes(compiled.programs, decided.limits, kvFormat);
   const { images } = vision;
-  return { checkpoint, architecture, config, images, compiled: { ...compiled, plan }, decided, devices, availableBytes };
+  return {
+    checkpoint,
+    architecture,
+    config,
+    images,
+    compiled: { ...compiled, plan },
+    decided,
+    devices,
+    availableBytes,
+    groups,
+  };
 }
 
 /** Loads a model onto its devices, each rank from its own bytes only. On any failure nothing of it is left. */
@@ -123,6 +137,7 @@ export async function loadModel(options: LoadModelOptions): Promise<LoadedModel>
       programs: compiled.programs,
       fills: compiled.fills,
       reader,
+      convertWeights: backend.convertWeights?.bind(backend),
       ...loadBuffers,
       ...(onProgress ? { onProgress } : {}),
       ...(signal ? { signal } : {}),

@@ -1,4 +1,4 @@
-import { type Clock, CortexError, type NeuronConfig } from '@helexa/core';
+import { type Clock, CortexError, type NeuronConfig, type QuantFormat } from '@helexa/core';
 import type { ArchitectureRegistry, Backend } from '@helexa/graph';
 import type { Logger } from 'pino';
 import type { ReuseScope } from '../engine/block-manager.js';
@@ -12,6 +12,8 @@ import type { ChatPrompt, ModelDescription, ServedModel, SinkOptions } from './s
 
 export interface OpenModelOptions extends OpenHooks {
   readonly spec: ModelSpec;
+  /** Matrices of floats become this as they are read; null: they stay as they are. */
+  readonly quant: QuantFormat | null;
   readonly registry: ArchitectureRegistry;
   readonly backend: Backend;
   readonly config: NeuronConfig;
@@ -30,13 +32,14 @@ const stepTimeoutMs = 600_000;
 
 /** Loads a model with its text and starts its engine. */
 export async function openModel(options: OpenModelOptions): Promise<ServedModel> {
-  const { spec, registry, backend, config, signal, onProgress, log, clock } = options;
+  const { spec, quant, registry, backend, config, signal, onProgress, log, clock } = options;
   const loaded = await loadModel({
     path: spec.path,
     registry,
     backend,
     ranks: spec.tensorParallel,
     kvFormat: config.engine.kv_format,
+    quant,
     limits: requestedLimits(config),
     threads: config.threads,
     onProgress,

@@ -1,5 +1,5 @@
-import { rowBytes, type TensorEntry } from '@helexa/core';
-import { type Fill, type Program, quantise, type ReadRange, type TensorSpec } from '@helexa/graph';
+import { rowBytes, type TensorEntry, type WeightFormat } from '@helexa/core';
+import { convertWeights, type Fill, type Program, quantise, type ReadRange, type TensorSpec } from '@helexa/graph';
 import test from 'ava';
 import type { FileReader } from './file-reader.js';
 import { type UploadOptions, uploadWeights } from './upload.js';
@@ -107,6 +107,46 @@ test('uploadWeights puts column groups of one row side by side', async (t) => {
   const ranges = [range({ rowBytes: 8, rowByte: 0 }), range({ rowBytes: 8, rowByte: 8, offset: 16 })];
   const { rows } = await run([program(spec('F32', 8, 4))], [[{ kind: 'read', ranges }]]);
   t.deepEqual(rows.get('0.0.2'), new Uint8Array([...file.slice(64, 72), ...file.slice(80, 88)]));
+});
+
+test('uploadWeights converts whole rows of floats where a tensor wants blocks, each once and where it is told to', async (t) => {
+  const values = Float32Array.from({ length: 8 * 32 }, (_, index) => Math.sin(index));
+  file.set(quantise('BF16', values), 1024);
+  const ranges = [0, 1].map((half) =>
+    range({
+      entry: entry('BF16', [8, 32]),
+      offset: 1024 + half * 32,
+      rowBytes: 32,
+      strideBytes: 64,
+      rowByte: half * 32,
+    }),
+  );
+  const fills: Fill[][] = [[{ kind: 'read', ranges }]];
+  const programs = [program(spec('Q8_0', 8, 32))];
+  const wanted = convertWeights('BF16', 'Q8_0', quantise('BF16', values));
+  const calls: string[] = [];
+  const elsewhere = async (from: WeightFormat, to: WeightFormat, bytes: Uint8Array) => {
+    calls.push(`${from} to ${to}: ${bytes.length}`);
+    return convertWeights(from, to, bytes);
+  };
+  for (const rest of [{}, { convertWeights: elsewhere }]) {
+    const { rows } = await run(programs, fills, rest);
+    for (let row = 0; row < 8; row++)
+      t.deepEqual(rows.get(`0.0.${row}`), wanted.slice(row * 34, (row + 1) * 34), `${row}`);
+  }
+  t.deepEqual(
+    calls,
+    Array.from({ length: 8 }, () => 'BF16 to Q8_0: 64'),
+  );
+});
+
+test('uploadWeights names the tensor whose values cannot be converted', async (t) => {
+  file.set(quantise('F32', new Float32Array(32).fill(Number.NaN)), 3000);
+  const ranges = [range({ entry: entry('F32', [1, 32]), rows: 1, offset: 3000, rowBytes: 128, strideBytes: 128 })];
+  await t.throwsAsync(run([program(spec('Q8_0', 1, 32))], [[{ kind: 'read', ranges }]]), {
+    code: 'upload_invalid',
+    message: /'w'.*not finite/u,
+  });
 });
 
 test('uploadWeights decodes a vector to float32 and applies its change', async (t) => {

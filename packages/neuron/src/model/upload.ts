@@ -1,5 +1,13 @@
 import { blockOf, CortexError, rowBytes, type WeightFormat } from '@helexa/core';
-import { type DeviceModel, decodeInto, type Fill, type Program, type ReadRange, type TensorSpec } from '@helexa/graph';
+import {
+  convertWeights,
+  type DeviceModel,
+  decodeInto,
+  type Fill,
+  type Program,
+  type ReadRange,
+  type TensorSpec,
+} from '@helexa/graph';
 import type { FileReader } from './file-reader.js';
 
 export interface UploadProgress {
@@ -14,6 +22,10 @@ export interface UploadOptions {
   /** Per rank, parallel to the program's tensors. */
   readonly fills: readonly (readonly Fill[])[];
   readonly reader: FileReader;
+  /** Makes whole blocks of one format those of another; absent: on this thread. */
+  readonly convertWeights?:
+    | ((from: WeightFormat, to: WeightFormat, bytes: Uint8Array) => Promise<Uint8Array>)
+    | undefined;
   /** Buffers in flight, and the size of each; a single longer row gets a buffer of its own. */
   readonly concurrency: number;
   readonly bufferBytes: number;
@@ -28,6 +40,9 @@ interface Chunk {
   readonly from: number;
   readonly rows: number;
 }
+
+/** Bytes that are converted at once: a search over them takes a fraction of a second. */
+const convertedBytes = 2 ** 20;
 
 /** Small reads of one strided chunk that are under way at a time. */
 const stridedReads = 16;
@@ -88,11 +103,15 @@ class Upload {
       for (const [tensor, spec] of program.tensors.entries()) {
         const fill = fills[rank]![tensor]!;
         if (fill.kind === 'read' && !isDecoded(fill, spec)) {
-          const width = rowBytes(spec.format, spec.cols);
-          for (const chunk of chunksOf(fill.ranges, Math.max(1, Math.floor(this.#options.bufferBytes / width)))) {
+          const inFile = fill.ranges[0]!.entry.format as WeightFormat;
+          const isConverted = inFile !== spec.format;
+          const width = rowBytes(inFile, spec.cols);
+          const most = isConverted ? Math.min(convertedBytes, this.#options.bufferBytes) : this.#options.bufferBytes;
+          for (const chunk of chunksOf(fill.ranges, Math.max(1, Math.floor(most / width)))) {
             yield async (bufferOf) => {
-              const bytes = bufferOf(chunk.rows * width);
-              await this.#readChunk(rank, chunk, width, bytes);
+              const read = bufferOf(chunk.rows * width);
+              await this.#readChunk(rank, chunk, width, read);
+              const bytes = isConverted ? await this.#convert(inFile, spec, read) : read;
               await this.#options.device.upload(rank, tensor, chunk.ranges[0]!.rowStart + chunk.from, bytes);
             };
           }
@@ -104,6 +123,16 @@ class Upload {
           };
         }
       }
+    }
+  }
+
+  async #convert(from: WeightFormat, spec: TensorSpec, bytes: Uint8Array): Promise<Uint8Array> {
+    const convert = this.#options.convertWeights ?? (async (...whole) => convertWeights(...whole));
+    try {
+      return await convert(from, spec.format, bytes);
+    } catch (error) {
+      if (!CortexError.isInstance(error) || error.code !== 'weight_bytes') throw error;
+      throw new CortexError('upload_invalid', { tensor: spec.name, reason: error.message }, { cause: error });
     }
   }
 
@@ -181,8 +210,10 @@ class Upload {
   }
 }
 
+/** Held in float32 and changed on its way: a vector. A matrix goes as it is read, or is converted in whole rows. */
 const isDecoded = (fill: Fill & { kind: 'read' }, spec: TensorSpec): boolean =>
-  fill.map !== undefined || fill.ranges.some((range) => range.entry.format !== spec.format);
+  fill.map !== undefined ||
+  (blockOf[spec.format].elements === 1 && fill.ranges.some((range) => range.entry.format !== spec.format));
 
 /** Ranges that fill the same rows side by side, cut to at most `maxRows` rows at a time. */
 function* chunksOf(ranges: readonly ReadRange[], maxRows: number): Generator<Chunk> {

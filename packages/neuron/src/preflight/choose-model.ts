@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type CheckpointFolder, CortexError, diskFolder } from '@helexa/core';
+import { type CheckpointFolder, CortexError, diskFolder, parseQuant, type QuantFormat } from '@helexa/core';
 import type { ModelSources } from '../sources/model-sources.js';
 import { type Repository, repositoryFolder } from '../sources/repository.js';
 import { chooseWeights } from './choose-weights.js';
@@ -38,6 +38,10 @@ export async function chooseModel(
   return choose(repository.id, repositoryFolder(repository, signal), quant, repository);
 }
 
+/** What a loader has to make of the chosen weights: a GGUF file that was chosen by its name has its formats already. */
+export const quantToMake = ({ gguf }: ChosenModel, quant: string | null): QuantFormat | null =>
+  gguf !== undefined || quant === null ? null : parseQuant(quant);
+
 /** The same for a folder, or one `.gguf` file, of this machine. */
 export async function chooseOnDisk(id: string, path: string, quant: string | null): Promise<ChosenModel> {
   const stats = await stat(path).catch((error: unknown) => {
@@ -46,6 +50,7 @@ export async function chooseOnDisk(id: string, path: string, quant: string | nul
   if (stats.isDirectory()) return choose(id, await diskFolder(path), quant, null);
   const gguf = basename(path);
   const classification = classifyRepository([gguf]);
+  if (quant !== null) chooseWeights(id, classification, quant);
   return { id, folder: await diskFolder(dirname(path)), gguf, path, classification, repository: null, notes: [] };
 }
 

@@ -3,7 +3,7 @@ import type { ArchitectureRegistry, Backend, KvFormat } from '@helexa/graph';
 import { fitsContext, type RequestedLimits } from '../model/limits.js';
 import { type PlannedModel, type PlanOptions, planModel } from '../model/loader.js';
 import type { DownloadPlan, ModelSources } from '../sources/model-sources.js';
-import { type ChosenModel, chooseModel, chooseOnDisk, type ModelReference } from './choose-model.js';
+import { type ChosenModel, chooseModel, chooseOnDisk, type ModelReference, quantToMake } from './choose-model.js';
 import type { RepositoryFormat } from './classify.js';
 import { type DeviceRates, predictSpeed, type SpeedForecast } from './predict-speed.js';
 import { findRemedies } from './remedies.js';
@@ -19,7 +19,7 @@ export interface PreflightOptions {
   readonly ranks: number;
   readonly kvFormat?: KvFormat;
   readonly limits: RequestedLimits;
-  /** Names a GGUF file of the repository. */
+  /** Names a GGUF file of the repository, or what safetensors become as they are read. */
   readonly quant?: string | null;
   /** Free memory of each rank's device, for devices that are not here. */
   readonly deviceMemory?: readonly number[];
@@ -101,9 +101,12 @@ export async function preflight(options: PreflightOptions): Promise<PreflightRep
       const download = await source.sources.planDownload(repository, weightFiles(checkpoint), signal);
       report = { ...report, download };
     }
-    const plan: PlanOptions = { ...planOptions(options), path: chosen.path, checkpoint };
+    const inPlace = quantToMake(chosen, quant);
+    const plan: PlanOptions = { ...planOptions(options), path: chosen.path, checkpoint, quant: inPlace };
     const planned = await planOrRemedies(plan, chosen);
-    return { ...report, ...describePlan(planned, options), notes: [...notes, ...notesOn(planned, options)] };
+    const quantised = inPlace === null ? [] : [`The weights are quantised to ${inPlace} as they are read`];
+    const own = notesOn(planned, options);
+    return { ...report, ...describePlan(planned, options), notes: [...notes, ...quantised, ...own] };
   } catch (error) {
     if (!CortexError.isInstance(error) || error.code === 'internal_error') throw error;
     return { ...report, refusals: [describeRefusal(error)] };

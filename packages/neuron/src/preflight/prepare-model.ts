@@ -1,8 +1,8 @@
-import { openCheckpointIn } from '@helexa/core';
+import { openCheckpointIn, type QuantFormat } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { PlanOptions } from '../model/loader.js';
 import type { DownloadProgress, ModelSources } from '../sources/model-sources.js';
-import { chooseModel, type ModelReference } from './choose-model.js';
+import { chooseModel, type ModelReference, quantToMake } from './choose-model.js';
 import { planOrRemedies } from './preflight.js';
 import { weightFiles } from './weight-files.js';
 
@@ -21,8 +21,8 @@ export interface PrepareOptions {
 export interface PreparedModel {
   /** What a loader opens. */
   readonly path: string;
-  /** What is left for the loader to do; null when the files are as they were asked for. */
-  readonly quant: string | null;
+  /** What is left for the loader to make; null when the files are as they were asked for. */
+  readonly quant: QuantFormat | null;
 }
 
 /**
@@ -34,10 +34,10 @@ export async function prepareModel(options: PrepareOptions): Promise<PreparedMod
   const chosen = await chooseModel(reference, quant, sources, signal);
   for (const note of chosen.notes) log.info({ model: chosen.id }, note);
   const { path, folder, gguf, repository } = chosen;
-  const prepared = { path, quant: gguf === undefined ? quant : null };
+  const prepared = { path, quant: quantToMake(chosen, quant) };
   if (!repository) return prepared;
   const checkpoint = await openCheckpointIn(folder, gguf);
-  await planOrRemedies({ ...plan, path, checkpoint }, chosen);
+  await planOrRemedies({ ...plan, path, checkpoint, quant: prepared.quant }, chosen);
   await sources.fetch(repository, weightFiles(checkpoint), { onProgress, signal });
   log.info({ model: chosen.id, commit: repository.commit, from: repository.from }, 'the files of the model are here');
   return prepared;
