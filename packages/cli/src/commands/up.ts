@@ -4,8 +4,8 @@ import { Listr } from 'listr2';
 import { type DeviceName, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { streamChat } from '../chat-stream.js';
-import { findModel } from '../find-model.js';
 import { sharedFlags } from '../flags.js';
+import { openSources, resolveModel } from '../resolve-model.js';
 import { loadGatewaySettings, loadNeuronSettings } from '../settings.js';
 import { type RunningStack, type StackOptions, startStack } from '../stack.js';
 import { watchSignals } from '../watch-signals.js';
@@ -17,8 +17,9 @@ export default class Up extends BaseCommand {
   static override summary = 'Serve a model on this machine: a neuron and a gateway in one process.';
   static override description = `Loads MODEL and answers on an OpenAI compatible address until Ctrl-C.
 
-MODEL is a checkpoint folder, a .gguf file, or the id of a model below 'models_dir' of neuron.toml. Without it the
-demonstration model is served: a toy of 5 million parameters that needs no download.
+MODEL is a checkpoint folder, a .gguf file, the id of a model below 'models_dir' of neuron.toml, or 'org/name' of a
+registry: that one is checked from its headers first, then downloaded into the cache that other tools share. Without it
+the demonstration model is served: a toy of 5 million parameters that needs no download.
 
 Settings of the engine come from neuron.toml, those of the gateway from cortex.toml; neither file is needed.`;
   static override examples = [
@@ -28,12 +29,16 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
       command: '<%= config.bin %> up ./models/qwen3-0.6b --port 8000',
     },
     {
+      description: 'Fetch a model and serve it.',
+      command: '<%= config.bin %> up Qwen/Qwen3-0.6B',
+    },
+    {
       description: 'Divide a model over two device threads.',
       command: '<%= config.bin %> up ./models/qwen3-4b --tp 2',
     },
   ];
   static override args = {
-    model: Args.string({ description: 'Checkpoint folder, .gguf file or model id.' }),
+    model: Args.string({ description: 'Checkpoint folder, .gguf file, or model id.' }),
   };
   static override flags = {
     port: Flags.integer({ min: 0, max: 65535, summary: 'Port of the gateway; 0 takes a free one.' }),
@@ -46,6 +51,7 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
     device: sharedFlags.device(),
     threads: sharedFlags.threads,
     tp: sharedFlags.tp,
+    quant: sharedFlags.quant,
     demo: Flags.boolean({ summary: 'Ask the model one question when it is ready and print the answer.' }),
   };
 
@@ -99,16 +105,20 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
       env: process.env,
       overrides: { listen: loopback(flags['neuron-port']), device: flags.device, threads: flags.threads },
     });
-    const found = await findModel(model, neuron.config.models_dir);
+    const sources = await openSources(neuron.config);
+    const found = await resolveModel(model, neuron.config, sources).finally(() => sources.close());
     const { architectures } = await this.architectures();
     const { device, threads } = neuron.config;
     const backend = openBackend({ device, ...(threads === undefined ? {} : { threads }) }, (text) => this.notice(text));
     // Until the model is served, this command itself says what goes wrong.
     const logGate = { isOpen: neuron.origins.get('log.level')?.kind !== 'default' };
-    const ranks = flags.tp === undefined ? {} : { tensor_parallel: flags.tp };
+    const wanted = {
+      ...(flags.tp === undefined ? {} : { tensor_parallel: flags.tp }),
+      ...(flags.quant === undefined ? {} : { quant: flags.quant }),
+    };
     const stack: StackOptions = {
       gateway: quiet(gateway),
-      neuron: { ...quiet(neuron), default_models: [{ model_id: found.configured, ...ranks }] },
+      neuron: { ...quiet(neuron), default_models: [{ model_id: found.configured, ...wanted }] },
       architectures,
       backends: [backend],
       logGate,
@@ -155,6 +165,7 @@ interface UpFlags {
   readonly device?: DeviceName | undefined;
   readonly threads?: number | undefined;
   readonly tp?: number | undefined;
+  readonly quant?: string | undefined;
 }
 
 /** A person at a terminal sees warnings only, unless a file or a variable asks for more. */

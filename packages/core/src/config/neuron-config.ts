@@ -8,6 +8,8 @@ const modelEntry = z.strictObject({
   model_id: z.string().min(1),
   tensor_parallel: z.int().min(1).max(64).optional(),
   device: device.optional(),
+  /** Names one GGUF file of several. */
+  quant: z.string().min(1).optional(),
 });
 
 /** `neuron.toml`: what one neuron needs to know. */

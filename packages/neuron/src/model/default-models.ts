@@ -98,6 +98,11 @@ export class DefaultModels {
   async #specOf(entry: NeuronConfig['default_models'][number]): Promise<ModelSpec> {
     const { config, sources } = this.#options;
     const resolved = await resolveConfigured(entry.model_id, config.models_dir, sources);
-    return { ...resolved, tensorParallel: entry.tensor_parallel ?? 1, device: entry.device ?? config.device };
+    return {
+      ...resolved,
+      tensorParallel: entry.tensor_parallel ?? 1,
+      device: entry.device ?? config.device,
+      quant: entry.quant ?? null,
+    };
   }
 }

@@ -152,7 +152,7 @@ class Transfer {
         onBytes(this.#at);
       }
     } finally {
-      answer.body.on('error', () => {}).destroy();
+      answer.body.destroy();
     }
     if (this.#at < file.bytes) throw new PassingFailure(`it ended at byte ${this.#at} of ${file.bytes}`);
   }

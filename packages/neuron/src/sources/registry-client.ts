@@ -131,7 +131,7 @@ export class RegistryClient {
       const answer = await this.#ask({ method: 'GET', url, file, range, accept: [200, 206], signal });
       if (answer.status !== 206) {
         // The whole file, weights and all, is never what was asked for.
-        answer.body.on('error', () => {}).destroy();
+        answer.body.destroy();
         throw this.failed('the registry gives no ranges of a file', file);
       }
       const bytes = new Uint8Array(end - begin);
@@ -224,6 +224,8 @@ export class RegistryClient {
           ...(token !== null && isOwn ? { authorization: `Bearer ${token}` } : {}),
         },
       });
+      // A body that is given up fails, and nobody reads it any more; a reader hears of a failure itself.
+      body.on('error', () => {});
       const flat = Object.fromEntries(
         Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
       );
@@ -236,7 +238,7 @@ export class RegistryClient {
   async #judge(answer: RegistryAnswer, ask: Ask): Promise<RegistryAnswer> {
     const { status, headers } = answer;
     if (ask.accept.includes(status)) return answer;
-    answer.body.on('error', () => {}).destroy();
+    answer.body.destroy();
     const model = this.#model;
     const { endpoint, token } = this.#registry;
     const code = headers['x-error-code'];
