@@ -1,7 +1,7 @@
 import { rowBytes } from '@helexa/core';
 import type { KvFormat } from './backend.js';
 import { type Program, pageTokens } from './program.js';
-import { layoutStep, type StepLimits } from './step.js';
+import { layoutStep, type StepLimits, stateCount } from './step.js';
 
 /** Bytes of one rank, from its program alone: what preflight prints and a backend is held to. */
 export interface RankMemory {
@@ -34,7 +34,7 @@ function rankBytes(program: Program, limits: StepLimits, kvFormat: KvFormat): Ra
   const kvBytesPerToken = kvElements * kvElementBytes[kvFormat];
   const kvBytes = limits.pages * pageTokens * kvBytesPerToken;
   const stateBytesPerSequence = 4 * sum(program.state.map((layer) => layer.convElements + layer.deltaElements));
-  const stateBytes = limits.maxSequences * stateBytesPerSequence;
+  const stateBytes = stateCount(limits) * stateBytesPerSequence;
   const activationBytes = 4 * program.arenaElements;
   const stepBytes = 4 * layoutStep(limits).size;
   const totalBytes = weightBytes + kvBytes + stateBytes + activationBytes + stepBytes;

@@ -26,6 +26,8 @@ export interface StepLimits {
   readonly maxTopLogprobs: number;
   /** Keep a copy of the logits of sampled rows for the caller (parity, tests). */
   readonly exposeLogits: boolean;
+  /** Recurrent states that are kept beside those of the slots, to begin other sequences with; absent: none. */
+  readonly snapshots?: number;
   /** Absent: the model is compiled without its vision tower. */
   readonly vision?: VisionLimits;
 }
@@ -49,6 +51,8 @@ export const header = {
   /** Patches for the vision tower and the feature rows it makes of them; 0 in a text step. */
   patches: 4,
   features: 5,
+  /** Recurrent states to copy before anything runs. */
+  copies: 6,
   size: 16,
 } as const;
 
@@ -105,6 +109,8 @@ export interface StepLayout {
   readonly sampling: number;
   /** i32[maxSequences][maxContext]: prompt and output tokens, for penalties. */
   readonly history: number;
+  /** i32[maxCopies][2]: from which state to which, in order; a slot's own state, then snapshots from maxSequences on. */
+  readonly stateCopies: number;
   /** i32 and f32 [maxSequences][maxBias] */
   readonly biasToken: number;
   readonly biasValue: number;
@@ -149,6 +155,7 @@ export const layoutFields = [
   'patches',
   'pixels',
   'features',
+  'stateCopies',
 ] as const satisfies readonly (keyof StepLayout)[];
 
 /** The limits of a step without vision. */
@@ -161,6 +168,14 @@ export function mostRowsOf(
   const { maxPatches, maxFeatures } = limits.vision ?? noVision;
   return { rows: limits.maxRows, sampled: limits.maxSampled, patches: maxPatches, features: maxFeatures };
 }
+
+/** Recurrent states of a model: one for each slot, then the snapshots. */
+export const stateCount = ({ maxSequences, snapshots = 0 }: Pick<StepLimits, 'maxSequences' | 'snapshots'>): number =>
+  maxSequences + snapshots;
+
+/** Every sequence of a step may leave its state as a snapshot, and another may begin with one in its place. */
+export const maxCopies = ({ maxSequences, snapshots = 0 }: Pick<StepLimits, 'maxSequences' | 'snapshots'>): number =>
+  snapshots > 0 ? 2 * maxSequences : 0;
 
 /** Lays the arrays out one after another, each at a multiple of 16 words (one cache line). */
 export function layoutStep(limits: StepLimits): StepLayout {
@@ -190,6 +205,7 @@ export function layoutStep(limits: StepLimits): StepLayout {
     patches: patchPlace.size * maxPatches,
     pixels: maxPatches * patchWidth,
     features: maxFeatures * featureWidth,
+    stateCopies: 2 * maxCopies(limits),
   };
   const starts = {} as Record<(typeof layoutFields)[number], number>;
   let next = 0;

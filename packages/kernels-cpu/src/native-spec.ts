@@ -76,6 +76,7 @@ export function nativeSpec(
       limits.maxBias,
       limits.maxTopLogprobs,
       limits.exposeLogits ? 1 : 0,
+      limits.snapshots ?? 0,
     ]),
     offsets: Float64Array.from(layoutFields, (field) => layout[field]),
     stepWords: layout.size,

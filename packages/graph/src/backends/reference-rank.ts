@@ -3,7 +3,7 @@ import type { KvFormat, MemoryReport } from '../backend.js';
 import type { Matrix, OpDefinition, ReferenceCache, ReferenceContext, ReferenceState } from '../op.js';
 import type { OpName } from '../opcodes.js';
 import type { Program } from '../program.js';
-import type { StepLayout } from '../step.js';
+import { type StepLayout, stateCount } from '../step.js';
 import { type Instruction, type Operand, readProgram } from './instruction.js';
 import { referenceCache } from './reference-cache.js';
 import { ReferenceWeights } from './reference-weights.js';
@@ -40,8 +40,8 @@ export class ReferenceRank {
     this.#states = program.state.map(({ convElements, deltaElements }) => ({
       convElements,
       deltaElements,
-      conv: new Float64Array(limits.maxSequences * convElements),
-      delta: new Float64Array(limits.maxSequences * deltaElements),
+      conv: new Float64Array(stateCount(limits) * convElements),
+      delta: new Float64Array(stateCount(limits) * deltaElements),
     }));
   }
 
@@ -55,6 +55,14 @@ export class ReferenceRank {
       activationBytes: this.#arena.byteLength,
       stepBytes: this.#options.layout.size * 4,
     };
+  }
+
+  /** Makes one recurrent state what another is. */
+  copyState(from: number, to: number): void {
+    for (const { conv, convElements, delta, deltaElements } of this.#states) {
+      conv.copyWithin(to * convElements, from * convElements, (from + 1) * convElements);
+      delta.copyWithin(to * deltaElements, from * deltaElements, (from + 1) * deltaElements);
+    }
   }
 
   matrix({ offset, stride, width }: Operand): Matrix {

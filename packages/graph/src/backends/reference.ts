@@ -6,7 +6,7 @@ import type { Backend, DeviceModel, KvFormat, MemoryReport, ModelSpec, StepRepor
 import { weightFormats } from '../formats/index.js';
 import type { Matrix, ReferenceContext } from '../op.js';
 import { type FusedOp, type OpName, opcodes } from '../opcodes.js';
-import { layoutStep, type StepLayout } from '../step.js';
+import { header, layoutStep, type StepLayout } from '../step.js';
 import { checkLockStep, type Instruction } from './instruction.js';
 import { type ReferenceOverrides, ReferenceRank } from './reference-rank.js';
 import { checkStep } from './step-check.js';
@@ -130,6 +130,11 @@ class ReferenceModel implements DeviceModel {
     const { layout, i32, f32 } = this.#step;
     const counts = checkStep(layout, i32, f32, this.#vocab);
     const start = this.#now();
+    const copies = i32[layout.header + header.copies]!;
+    for (let copy = 0; copy < copies; copy++) {
+      const at = layout.stateCopies + 2 * copy;
+      for (const rank of this.#ranks) rank.copyState(i32[at]!, i32[at + 1]!);
+    }
     let sliceStart = start;
     for (const [index, instruction] of this.#ranks[0]!.instructions.entries()) {
       const rows = counts[instruction.rows];

@@ -1,6 +1,6 @@
 import { CortexError } from '@helexa/core';
 import { pageTokens } from '../program.js';
-import { header, noVision, patchPlace, type StepLayout, sampling } from '../step.js';
+import { header, maxCopies, noVision, patchPlace, type StepLayout, sampling, stateCount } from '../step.js';
 
 /** How many rows of each kind a step has. */
 export interface StepCounts {
@@ -23,6 +23,9 @@ export function checkStep(layout: StepLayout, i32: Int32Array, f32: Float32Array
   const features = count('features', maxFeatures);
   checkPatches(layout, i32, patches);
   for (let row = 0; row < rows; row++) within(`tokens[${row}]`, i32[layout.tokens + row]!, -maxFeatures, vocab - 1);
+  const copies = within('header.copies', i32[layout.header + header.copies]!, 0, maxCopies(limits));
+  for (let word = 0; word < 2 * copies; word++)
+    within(`stateCopies[${word}]`, i32[layout.stateCopies + word]!, 0, stateCount(limits) - 1);
   const owner = new Int32Array(rows).fill(-1);
   const slots = new Set<number>();
   for (let s = 0; s < sequences; s++) {

@@ -14,6 +14,8 @@ export interface CaseSequence {
 }
 
 export interface CaseStep {
+  /** Recurrent states copied before the step: from, to. A mutated run leaves them out. */
+  readonly copies?: readonly (readonly [from: number, to: number])[];
   readonly sequences: readonly CaseSequence[];
   /** Grids of images whose patches the step has, row by row; their values are random numbers. */
   readonly images?: readonly (readonly [height: number, width: number])[];
@@ -41,6 +43,7 @@ export interface BackendCase {
   readonly ranks?: number;
   readonly kvFormats?: readonly KvFormat[];
   readonly vision?: VisionLimits;
+  readonly snapshots?: number;
   readonly steps: readonly CaseStep[];
   /** By slot; greedy when absent. */
   readonly sampling?: (slot: number, mutated: boolean) => CaseSampling;

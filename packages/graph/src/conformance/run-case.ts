@@ -26,7 +26,7 @@ export interface CasePrograms {
   readonly limits: StepLimits;
 }
 
-export const caseLimits = (vocab: number, vision?: VisionLimits): StepLimits => ({
+export const caseLimits = (vocab: number, vision?: VisionLimits, snapshots = 0): StepLimits => ({
   maxRows: 65,
   maxSequences: 4,
   maxSampled: 65,
@@ -36,6 +36,7 @@ export const caseLimits = (vocab: number, vision?: VisionLimits): StepLimits => 
   maxBias: 4,
   maxTopLogprobs: 5,
   exposeLogits: true,
+  ...(snapshots > 0 ? { snapshots } : {}),
   ...(vision ? { vision } : {}),
 });
 
@@ -62,7 +63,7 @@ function lowerParts(
   target: Pick<Backend, 'fusions' | 'quantisedRowBytes'> | null,
 ): CasePrograms {
   const ranks = parts.length;
-  const limits = caseLimits(spec.vocab, spec.vision);
+  const limits = caseLimits(spec.vocab, spec.vision, spec.snapshots);
   const programs = parts.map(({ graph, tensors }, rank) => {
     const specs = tensors.map((tensor) => tensor.spec);
     const formatOf = (tensor: number) => specs[tensor]!.format;
@@ -168,6 +169,9 @@ export function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep,
       row++;
     }
   }
+  const copies = mutated ? [] : (step.copies ?? []);
+  i32.set(copies.flat(), layout.stateCopies);
+  i32[layout.header + header.copies] = copies.length;
   i32[layout.header + header.rows] = row;
   i32[layout.header + header.sequences] = step.sequences.length;
   i32[layout.header + header.sampled] = row;

@@ -714,6 +714,7 @@ inline constexpr int sequences = 2;
 inline constexpr int sampled = 3;
 inline constexpr int patches = 4;
 inline constexpr int features = 5;
+inline constexpr int copies = 6;
 inline constexpr int size = 16;
 }  // namespace header_word
 namespace sampling_word {
@@ -763,7 +764,8 @@ struct StepOffsets {
   std::int64_t patches;
   std::int64_t pixels;
   std::int64_t features;
+  std::int64_t stateCopies;
 };
-inline constexpr int step_offset_count = 22;
+inline constexpr int step_offset_count = 23;
 
 }  // namespace cortex

@@ -47,7 +47,7 @@ Status check_limits(const Limits& l) {
   const bool sane = within(l.max_rows, 1, 1 << 20) && within(l.max_sequences, 1, 1 << 16) &&
                     within(l.max_sampled, 1, 1 << 20) && within(l.max_context, 1, 1 << 28) &&
                     within(l.pages, 1, 1 << 26) && within(l.vocab, 1, 1 << 24) && within(l.max_bias, 0, 1 << 20) &&
-                    within(l.max_top_logprobs, 0, 1 << 10) &&
+                    within(l.max_top_logprobs, 0, 1 << 10) && within(l.snapshots, 0, 1 << 16) &&
                     int64_t{l.max_sequences} * l.pages_per_slot() < (int64_t{1} << 30);
   if (sane) return {};
   return failure(Code::program_invalid, "the step limits are out of range");
@@ -179,7 +179,7 @@ Status Model::allocate_rank(Rank& rank) {
   Layout states;
   std::vector<size_t> state_starts;
   for (const StateLayerSpec& layer : rank.spec.state) {
-    const size_t slots = static_cast<size_t>(limits.max_sequences) * sizeof(float);
+    const size_t slots = static_cast<size_t>(limits.states()) * sizeof(float);
     state_starts.push_back(states.take(slots * static_cast<size_t>(layer.conv_elements)));
     state_starts.push_back(states.take(slots * static_cast<size_t>(layer.delta_elements)));
   }
@@ -370,6 +370,16 @@ void Model::read_conv_kernels(Rank& rank) {
   }
 }
 
+void Model::copy_state(const StateCopy& copy) {
+  if (copy.from == copy.to) return;
+  for (auto& rank : ranks) {
+    for (const StateLayer& layer : rank->state) {
+      std::memcpy(layer.conv_of(copy.to), layer.conv_of(copy.from), static_cast<size_t>(layer.spec.conv_elements) * sizeof(float));
+      std::memcpy(layer.delta_of(copy.to), layer.delta_of(copy.from), static_cast<size_t>(layer.spec.delta_elements) * sizeof(float));
+    }
+  }
+}
+
 Status Model::run_step(double& device_ns) {
   if (!sealed) return failure(Code::step_invalid, "model is not sealed");
   const auto start = std::chrono::steady_clock::now();
@@ -380,6 +390,7 @@ Status Model::run_step(double& device_ns) {
       rank->counters[i].next.store(0, std::memory_order_relaxed);
     }
   }
+  for (const StateCopy& copy : step->copies) copy_state(copy);
   team->run(interpret_part, this);
   device_ns = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
   return {};

@@ -47,7 +47,7 @@ struct KvLayer {
   size_t page_bytes;
 };
 
-// Recurrent state of one layer: [slot][conv_elements] and [slot][delta_elements].
+// Recurrent state of one layer: [state][conv_elements] and [state][delta_elements]; slots first, then snapshots.
 struct StateLayer {
   StateLayerSpec spec;
   float* conv;
@@ -165,6 +165,7 @@ struct Model {
   Status build(int32_t* step_words);
   Status allocate_rank(Rank& rank);
   void read_conv_kernels(Rank& rank);
+  void copy_state(const StateCopy& copy);
 };
 
 inline const Step& Worker::step() const { return *model->step; }

@@ -51,7 +51,11 @@ struct Limits {
   int max_bias;
   int max_top_logprobs;
   bool expose_logits;
+  // Recurrent states beside those of the slots.
+  int snapshots;
 
+  int states() const { return max_sequences + snapshots; }
+  int max_copies() const { return snapshots > 0 ? 2 * max_sequences : 0; }
   int pages_per_slot() const { return (max_context + page_tokens - 1) / page_tokens; }
   // Most rows that an instruction of this row symbol has.
   int max_of(int symbol) const { return symbol == 1 ? max_sampled : max_rows; }

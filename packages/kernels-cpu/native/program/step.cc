@@ -31,6 +31,7 @@ Step::Step(const Limits& limits, const StepOffsets& offsets, int32_t* words)
   sequences.reserve(static_cast<size_t>(limits.max_sequences));
   pages.resize(static_cast<size_t>(limits.max_sequences) * static_cast<size_t>(limits.pages_per_slot()));
   samples.reserve(static_cast<size_t>(limits.max_sampled));
+  copies.reserve(static_cast<size_t>(limits.max_copies()));
   page_written_.resize(static_cast<size_t>(limits.pages));
   slot_seen_.resize(static_cast<size_t>(limits.max_sequences));
 }
@@ -49,6 +50,7 @@ Status Step::read() {
     return invalid("header", format_text("counts %d sampled rows; 0 to %d are wanted", sampled, limits_.max_sampled));
   }
   if (patches != 0) return invalid("header", format_text("counts %d patches; this backend has no vision ops", patches));
+  if (Status status = read_copies(header[header_word::copies]); !status.ok()) return status;
   ++sequence_;
   const auto count = static_cast<size_t>(rows);
   std::memcpy(tokens.data(), words_ + offsets_.tokens, count * sizeof(int32_t));
@@ -63,6 +65,24 @@ Status Step::read() {
   }
   Status status = read_sequences(sequence_count);
   return status.ok() ? read_samples() : status;
+}
+
+Status Step::read_copies(int count) {
+  if (count < 0 || count > limits_.max_copies()) {
+    return invalid("header", format_text("counts %d state copies; 0 to %d are wanted", count, limits_.max_copies()));
+  }
+  copies.clear();
+  const int32_t* words = words_ + offsets_.stateCopies;
+  for (int i = 0; i < count; ++i) {
+    const StateCopy copy{words[2 * i], words[2 * i + 1]};
+    for (const int state : {copy.from, copy.to}) {
+      if (state < 0 || state >= limits_.states()) {
+        return invalid("stateCopies", format_text("names state %d; there are %d", state, limits_.states()));
+      }
+    }
+    copies.push_back(copy);
+  }
+  return {};
 }
 
 Status Step::read_sequences(int count) {
@@ -201,6 +221,7 @@ Status check_step_layout(const Limits& l, const StepOffsets& o, int64_t words) {
       {"topToken", o.topToken, int64_t{l.max_sampled} * l.max_top_logprobs},
       {"topLogprob", o.topLogprob, int64_t{l.max_sampled} * l.max_top_logprobs},
       {"logits", o.logits, l.expose_logits ? int64_t{l.max_sampled} * l.vocab : 0},
+      {"stateCopies", o.stateCopies, int64_t{2} * l.max_copies()},
   };
   int64_t end = 0;
   for (const Array& array : arrays) {

@@ -39,6 +39,12 @@ struct SamplingParams {
   }
 };
 
+// A recurrent state that is made what another is.
+struct StateCopy {
+  int from;
+  int to;
+};
+
 struct SampleRow {
   int row;
   int slot;
@@ -70,10 +76,13 @@ class Step {
   std::vector<int> row_sequence;
   std::vector<int> row_index;
   std::vector<SampleRow> samples;
+  // In order, before anything runs.
+  std::vector<StateCopy> copies;
 
  private:
   Status read_sequences(int count);
   Status read_samples();
+  Status read_copies(int count);
   Status read_sampling(int slot, SamplingParams& params);
 
   const Limits limits_;

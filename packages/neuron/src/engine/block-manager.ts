@@ -1,5 +1,6 @@
 import { CortexError } from '@helexa/core';
 import { pageTokens } from '@helexa/graph';
+import { StateStore } from './state-store.js';
 
 /** Who may share the pages of a prompt: everyone, only sequences of one group (the choices of one request), or nobody. */
 export type ReuseScope = 'shared' | 'group' | 'none';
@@ -7,6 +8,8 @@ export type ReuseScope = 'shared' | 'group' | 'none';
 export interface BlockManagerOptions {
   readonly pages: number;
   readonly reuse: ReuseScope;
+  /** Of a model with recurrent state: states of the device that may be kept. A page then serves only with the state after it. */
+  readonly states?: { readonly first: number; readonly count: number } | null;
 }
 
 /** Pages that one sequence holds. Owner: the engine, which must `release` it exactly once. */
@@ -15,6 +18,10 @@ export interface PageLease {
   readonly pages: number[];
   /** Tokens at the start of the prompt whose keys and values were there already: a multiple of the page size. */
   readonly reusedTokens: number;
+  /** The kept state after those tokens; null: the model has none, or nothing is reused. */
+  readonly state: number | null;
+  /** Token counts of the prompt, ascending, after which the state is worth keeping: where others went on, and its last page. */
+  readonly marks: readonly number[];
 }
 
 export interface PageCounts {
@@ -57,10 +64,12 @@ export class BlockManager {
   readonly #byHash = new Map<number, CachedPage>();
   readonly #byPage = new Map<number, CachedPage>();
   readonly #options: BlockManagerOptions;
+  readonly #states: StateStore<CachedPage> | null;
   #reserved = 0;
 
   constructor(options: BlockManagerOptions) {
     this.#options = options;
+    this.#states = options.states && options.reuse !== 'none' ? new StateStore(options.states) : null;
     this.#references = new Int32Array(options.pages);
     for (let page = options.pages - 1; page >= 0; page--) this.#free.push(page);
   }
@@ -78,7 +87,8 @@ export class BlockManager {
    */
   admit(prompt: readonly number[], capTokens: number, group = 0): PageLease | null {
     const scope = this.#options.reuse === 'group' ? group : 0;
-    const found = this.#options.reuse === 'none' ? [] : this.#find(prompt, scope);
+    const known = this.#options.reuse === 'none' ? [] : this.#find(prompt, scope);
+    const found = this.#states ? known.slice(0, this.#lastWithState(known) + 1) : known;
     const total = Math.ceil(capTokens / pageTokens);
     const idle = found.filter((entry) => this.#references[entry.page] === 0).length;
     if (total - found.length + idle > this.#available()) return null;
@@ -86,6 +96,8 @@ export class BlockManager {
     const lease: Lease = {
       pages: found.map((entry) => entry.page),
       reusedTokens: found.length * pageTokens,
+      state: found.length > 0 ? (this.#states?.use(found.at(-1)!) ?? null) : null,
+      marks: this.#states ? marksOf(prompt.length, known.length, found.length) : [],
       group: scope,
       chain: [...found],
       promised: total - found.length,
@@ -125,6 +137,13 @@ export class BlockManager {
     }
   }
 
+  /** Where to keep the state of a sequence that has just computed so many tokens; null: it is not worth it, or known. */
+  keepState(lease: PageLease, computed: number): number | null {
+    const entry = lease.marks.includes(computed) ? (lease as Lease).chain[computed / pageTokens - 1] : null;
+    if (!this.#states || !entry || this.#byHash.get(entry.hash) !== entry || this.#states.has(entry)) return null;
+    return this.#states.take(entry);
+  }
+
   /** Gives everything back; pages with known content stay findable until their room is needed. */
   release(lease: PageLease): void {
     const own = lease as Lease;
@@ -156,6 +175,10 @@ export class BlockManager {
     return found;
   }
 
+  #lastWithState(found: readonly CachedPage[]): number {
+    return found.findLastIndex((entry) => this.#states?.has(entry));
+  }
+
   #registerPage(page: number, parent: CachedPage | null, group: number, tokens: readonly number[]): CachedPage {
     const hash = hashPage(parent, group, tokens, 0);
     const present = this.#byHash.get(hash);
@@ -170,6 +193,7 @@ export class BlockManager {
   }
 
   #forget(entry: CachedPage): void {
+    this.#states?.forget(entry);
     this.#byHash.delete(entry.hash);
     this.#byPage.delete(entry.page);
     if (this.#idle.delete(entry.page)) this.#free.push(entry.page);
@@ -201,11 +225,17 @@ export class BlockManager {
       return;
     }
     if (entry) {
+      this.#states?.forget(entry);
       this.#byHash.delete(entry.hash);
       this.#byPage.delete(page);
     }
     this.#free.push(page);
   }
+}
+
+function marksOf(promptTokens: number, knownPages: number, reusedPages: number): number[] {
+  const last = Math.floor((promptTokens - 1) / pageTokens);
+  return [...new Set([knownPages, last])].filter((pages) => pages > reusedPages).map((pages) => pages * pageTokens);
 }
 
 /** 53-bit hash of a page's tokens, chained to its parent's; equality is always verified by `isSamePage`. */

@@ -115,8 +115,10 @@ export class Engine {
     const { layout, buffer } = options.device;
     this.#options = options;
     this.#writer = new StepWriter(layout, buffer);
-    this.#blocks = new BlockManager({ pages: layout.limits.pages, reuse: options.reuse });
-    this.#freeSlots = Array.from({ length: layout.limits.maxSequences }, (_, slot) => slot).reverse();
+    const { pages, maxSequences, snapshots = 0 } = layout.limits;
+    const states = snapshots > 0 ? { first: maxSequences, count: snapshots } : null;
+    this.#blocks = new BlockManager({ pages, reuse: options.reuse, states });
+    this.#freeSlots = Array.from({ length: maxSequences }, (_, slot) => slot).reverse();
     this.#loop = this.#run();
   }
 
@@ -297,11 +299,18 @@ export class Engine {
     for (const { entry, sequence } of batch) {
       sequence.computed += entry.rows;
       sequence.servedAt = this.#steps;
-      if (sequence.place) this.#blocks.register(sequence.place.lease, sequence.keys, sequence.computed);
+      if (sequence.place) this.#keep(sequence, sequence.place);
       if (entry.sample) this.#accept(sequence, samples++);
     }
     const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
     this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
+  }
+
+  /** Lets later prompts find what a sequence has computed. */
+  #keep({ keys, computed }: Sequence, { slot, lease }: NonNullable<Sequence['place']>): void {
+    this.#blocks.register(lease, keys, computed);
+    const state = this.#blocks.keepState(lease, computed);
+    if (state !== null) this.#writer.copyState(slot, state);
   }
 
   /** Runs what was written; null when the device failed, and the engine with it. */
@@ -431,6 +440,7 @@ export class Engine {
       id: sequence.id,
       computed: sequence.computed,
       length: sequence.tokens.length,
+      cutAt: sequence.place?.lease.marks.find((mark) => mark > sequence.computed),
       paused: sequence.flight.queue.isFull || isWaitingForImage(sequence),
       servedAt: sequence.servedAt,
     }));
@@ -461,6 +471,7 @@ export class Engine {
     sequence.computed = lease.reusedTokens;
     this.#writer.openSlot(slot, prompt, sampling, seedOfChoice(flight.seed, choice));
     this.#writer.writePages(slot, lease.pages, 0);
+    if (lease.state !== null) this.#writer.copyState(lease.state, slot);
     this.#running.set(sequence.id, sequence);
     if (choice === 0) {
       flight.cachedTokens = lease.reusedTokens;

@@ -9,6 +9,8 @@ export interface RunningView {
   readonly computed: number;
   /** Tokens known so far: prompt and output. */
   readonly length: number;
+  /** Token count that a chunk must not go beyond, when there is one ahead. */
+  readonly cutAt?: number | undefined;
   /** Its reader is behind: it keeps its place and gets no rows. */
   readonly paused: boolean;
   /** Number of the step that last had rows of it; -1 before the first. */
@@ -62,7 +64,7 @@ export function planStep(running: readonly RunningView[], budget: StepBudget, ch
   // More prompts than rows: the youngest wait for a later step.
   prompts = prompts.slice(0, rows);
   const shares = shareRows(
-    prompts.map((view) => view.length - view.computed),
+    prompts.map((view) => (view.cutAt ?? view.length) - view.computed),
     rows,
     chunkUnit,
   );

@@ -52,6 +52,8 @@ export class StepWriter {
   readonly #layout: StepLayout;
   readonly #int: Int32Array;
   readonly #float: Float32Array;
+  /** Copies of recurrent state for the next step, in order. */
+  #copies: { readonly from: number; readonly to: number }[] = [];
   #sequence = 0;
 
   constructor(layout: StepLayout, buffer: ArrayBuffer | SharedArrayBuffer) {
@@ -83,6 +85,14 @@ export class StepWriter {
       this.#float[this.#layout.biasValue + slot * limits.maxBias + index] = value;
     });
     this.#int.set(prompt, this.#layout.history + slot * limits.maxContext);
+  }
+
+  /** Lets the next step begin by making one recurrent state what another is. */
+  copyState(from: number, to: number): void {
+    // A slot that was given away again before any step ran needs only its last beginning.
+    const { maxSequences } = this.#layout.limits;
+    if (to < maxSequences) this.#copies = this.#copies.filter((copy) => copy.to !== to);
+    this.#copies.push({ from, to });
   }
 
   writePages(slot: number, pages: readonly number[], from: number): void {
@@ -158,6 +168,12 @@ export class StepWriter {
     this.#sequence = (this.#sequence + 1) | 0;
     this.#int[at + header.sequence] = this.#sequence;
     for (const [name, count] of Object.entries(counts)) this.#int[at + header[name as keyof typeof counts]] = count;
+    this.#int.set(
+      this.#copies.flatMap(({ from, to }) => [from, to]),
+      this.#layout.stateCopies,
+    );
+    this.#int[at + header.copies] = this.#copies.length;
+    this.#copies = [];
   }
 
   readSampled(index: number): SampledToken {

@@ -13,6 +13,8 @@ export interface RequestedLimits {
   readonly maxTopLogprobs?: number | undefined;
   readonly maxBias?: number | undefined;
   readonly exposeLogits?: boolean | undefined;
+  /** Recurrent states kept beside those of running sequences, where a model has such state. */
+  readonly snapshots?: number | undefined;
   /** Largest area of an image; 0: images are not served. */
   readonly maxImagePixels?: number | undefined;
 }
@@ -35,6 +37,8 @@ export function draftLimits(
   const maxRows = requested.maxRows ?? 512;
   const maxSequences = Math.min(requested.maxSequences ?? 8, maxRows);
   const maxContext = Math.min(requested.maxContext ?? facts.maxContext, facts.maxContext);
+  const isRecurrent = facts.state.some((layer) => layer.kind === 'recurrent');
+  const snapshots = isRecurrent ? (requested.snapshots ?? maxSequences) : 0;
   const isShortened = requested.maxContext !== undefined && requested.maxContext > facts.maxContext;
   return {
     limits: {
@@ -47,6 +51,7 @@ export function draftLimits(
       maxBias: requested.maxBias ?? 300,
       maxTopLogprobs: requested.maxTopLogprobs ?? 20,
       exposeLogits: requested.exposeLogits ?? false,
+      ...(snapshots > 0 ? { snapshots } : {}),
       ...(images ? { vision: visionLimits(images, maxRows) } : {}),
     },
     notes: [...(isShortened ? [`The context is ${maxContext} tokens: the model was made for no more`] : []), ...notes],

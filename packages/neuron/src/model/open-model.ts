@@ -66,9 +66,9 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
   }
 }
 
-/** A recurrent state cannot be cut at a page, so only models whose whole state is keys and values share prefixes. */
-function reuseOf({ facts }: LoadedModel, isCached: boolean): ReuseScope {
-  if (facts.state.some((layer) => layer.kind === 'recurrent')) return 'none';
+/** A recurrent state cannot be cut at a page: without room for snapshots of it no prefix can be shared. */
+function reuseOf({ facts, layout }: LoadedModel, isCached: boolean): ReuseScope {
+  if (facts.state.some((layer) => layer.kind === 'recurrent') && !layout.limits.snapshots) return 'none';
   return isCached ? 'shared' : 'group';
 }
 

@@ -65,11 +65,52 @@ const delta = (shape: DeltaShape): BackendCase => ({
   },
 });
 
+/** A state is kept, then two sequences go on from it: one that had it, one that never ran. */
+const copies: BackendCase = {
+  name: 'state copies: a sequence goes on from the state of another',
+  ops: ['conv1d_silu', 'delta_gates', 'gated_delta'],
+  boundOf: 'gated_delta',
+  bound: 1e-4,
+  vocab,
+  snapshots: 2,
+  steps: [
+    { sequences: [{ slot: 0, tokens: [1, 2, 3, 4, 5], start: 0 }] },
+    // Kept as snapshot 1, which is state 5; nothing runs besides another sequence.
+    { sequences: [{ slot: 2, tokens: [9, 8], start: 0 }], copies: [[0, 5]] },
+    { sequences: [{ slot: 0, tokens: [6, 7], start: 5 }] },
+    {
+      sequences: [
+        { slot: 1, tokens: [6, 7, 8], start: 5 },
+        { slot: 3, tokens: [20], start: 5 },
+      ],
+      // In order: the second takes what the first has brought.
+      copies: [
+        [5, 1],
+        [1, 3],
+      ],
+    },
+    { sequences: [{ slot: 0, tokens: [8], start: 7 }] },
+  ],
+  mutation: 'states are not copied',
+  build(writer) {
+    const [keyDim, valueDim] = [16, 16];
+    const matrix = writer.matrix('qkv', [16, 16, 32], 40);
+    const kernel = writer.matrix('kernel', [64], 4, { values: (row, col) => Math.sin(row * 4 + col + 1) });
+    const x = writer.run('linear', [writer.input('x', 40)], { matrix })[0]!;
+    const qkv = writer.run('conv1d_silu', [x], { kernel }, { layer: 0 })[0]!;
+    const vectors = { decay: writer.vector('decay', 2, () => -0.05), dtBias: writer.vector('dtBias', 2, () => 0) };
+    const [beta, g] = writer.run('delta_gates', [writer.input('b', 2), writer.input('a', 2)], vectors);
+    const attributes = { layer: 0, keyDim, valueDim, tiled: 0 };
+    return writer.finish(writer.run('gated_delta', [qkv, beta!, g!], {}, attributes));
+  },
+};
+
 export const hybridCases: readonly BackendCase[] = [
   conv(4, [64]),
   conv(4, [24, 24, 33]),
   conv(2, [37]),
   gates,
+  copies,
   delta({ keyHeads: 2, valueHeads: 2, keyDim: 16, valueDim: 16, tiled: 0 }),
   delta({ keyHeads: 2, valueHeads: 4, keyDim: 32, valueDim: 48, tiled: 0 }),
   delta({ keyHeads: 2, valueHeads: 6, keyDim: 16, valueDim: 24, tiled: 1 }),

@@ -1,0 +1,147 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { createArchitectureRegistry, referenceBackend } from '@helexa/graph';
+import test from 'ava';
+import fc from 'fast-check';
+import { type LoadedModel, loadModel } from '../model/loader.js';
+import { collect, fakeEffects, greedy, requestOf } from '../testing/fake-engine.js';
+import { hybridArchitecture, hybridCheckpoint } from '../testing/hybrid-architecture.js';
+import type { ReuseScope } from './block-manager.js';
+import { Engine } from './engine.js';
+import type { GenerationEvent } from './events.js';
+
+/** Small chunks with two snapshots, and whole prompts with one: both evict often. */
+const shapes = [
+  { maxRows: 24, maxSequences: 3, maxContext: 320, pages: 16, snapshots: 2 },
+  { maxRows: 160, maxSequences: 4, maxContext: 320, pages: 12, snapshots: 1 },
+];
+const checkpoint = hybridCheckpoint();
+const models: LoadedModel[] = [];
+
+test.before(async () => {
+  const registry = createArchitectureRegistry([hybridArchitecture]);
+  for (const limits of shapes)
+    models.push(
+      await loadModel({ path: checkpoint.path, registry, backend: referenceBackend(), kvFormat: 'F32', limits }),
+    );
+});
+test.after.always(async () => {
+  await Promise.all(models.map((model) => model.dispose()));
+  checkpoint.dispose();
+});
+
+function engineOn(model: LoadedModel, reuse: ReuseScope): Engine {
+  return new Engine({
+    modelId: 'hybrid',
+    device: model.device,
+    reuse,
+    maxWaiting: 100,
+    maxBufferedEvents: 4,
+    stepTimeoutMs: 60_000,
+    effects: fakeEffects(),
+  });
+}
+
+const prefix = Array.from({ length: 150 }, (_, index) => (index * 37 + (index >> 3)) % 96);
+const prompts = [
+  [5],
+  [9, 8, 7],
+  [...prefix.slice(0, 64), 3],
+  [...prefix.slice(0, 70), 4, 5, 6],
+  [...prefix, 7],
+  [...prefix, 8, 9],
+  [...prefix.slice(0, 128), 1, 2],
+];
+const requests = prompts.map((prompt) => requestOf(prompt, { maxTokens: 4, sampling: greedy }));
+
+const cachedOf = (events: readonly GenerationEvent[]): number =>
+  events.flatMap((event) => (event.type === 'generation-end' ? [event.usage.cachedTokens] : []))[0] ?? -1;
+
+async function answerOf(engine: Engine, which: number): Promise<{ text: string; cached: number }> {
+  const events: GenerationEvent[] = [];
+  for await (const event of engine.generate(requests[which]!)) events.push(event);
+  const text = events.flatMap((event) => (event.type === 'text-delta' ? [event.text] : [])).join('');
+  return { text, cached: cachedOf(events) };
+}
+
+async function alone(): Promise<string[]> {
+  const texts: string[] = [];
+  for (const request of requests) {
+    const engine = engineOn(models[1]!, 'none');
+    texts.push((await collect(engine.generate(request))).texts[0]!);
+    await engine.close();
+  }
+  return texts;
+}
+
+test.serial(
+  'Engine begins a sequence of a recurrent model from a kept state, with the tokens it gets alone',
+  async (t) => {
+    const wanted = await alone();
+    const engine = engineOn(models[0]!, 'shared');
+    // The first keeps the state at its last page; a longer one goes on from there, and then the next from its own.
+    const seen: number[] = [];
+    for (const which of [2, 3, 4, 5]) {
+      const { text, cached } = await answerOf(engine, which);
+      t.is(text, wanted[which]!, `prompt ${which}`);
+      seen.push(cached);
+    }
+    t.deepEqual(seen, [0, 64, 64, 128]);
+    await engine.close();
+  },
+);
+
+test.serial('Engine keeps a state where a second prompt parted from the first', async (t) => {
+  const engine = engineOn(models[0]!, 'shared');
+  await answerOf(engine, 4);
+  // Its pages up to 64 are known, but the state after them is not: it is kept now.
+  const [second, third] = [await answerOf(engine, 3), await answerOf(engine, 3)];
+  t.deepEqual([second.cached, third.cached], [0, 64]);
+  t.is(third.text, (await alone())[3]!);
+  await engine.close();
+});
+
+test.serial(
+  'Engine gives every request of a recurrent model the tokens that it gets alone, in hundreds of schedules',
+  async (t) => {
+    t.timeout(120_000);
+    const wanted = await alone();
+    t.true(new Set(wanted).size > 4, 'the answers differ, so that a mix-up would show');
+    const one = fc.record({
+      which: fc.nat(requests.length - 1),
+      delay: fc.nat(4),
+      cancelAfter: fc.option(fc.nat(4), { freq: 3 }),
+    });
+    const schedule = fc.record({
+      shape: fc.nat(shapes.length - 1),
+      reuse: fc.constantFrom<ReuseScope>('shared', 'group', 'none'),
+      arrivals: fc.array(one, { minLength: 1, maxLength: 5 }),
+    });
+    let reused = 0;
+    await fc.assert(
+      fc.asyncProperty(schedule, async ({ shape, reuse, arrivals }) => {
+        const engine = engineOn(models[shape]!, reuse);
+        const texts = await Promise.all(
+          arrivals.map(async ({ which, delay, cancelAfter }) => {
+            for (let index = 0; index < delay; index++) await turn();
+            let text = '';
+            let seen = 0;
+            for await (const event of engine.generate(requests[which]!)) {
+              if (event.type === 'text-delta') text += event.text;
+              if (event.type === 'generation-end') reused += event.usage.cachedTokens;
+              if (seen++ === cancelAfter) return null;
+            }
+            return text;
+          }),
+        );
+        await engine.idle();
+        const { pages } = engine.load;
+        await engine.close();
+        return (
+          pages.used === 0 && texts.every((text, index) => text === null || text === wanted[arrivals[index]!.which])
+        );
+      }),
+      { numRuns: 300 },
+    );
+    t.true(reused > 0, 'some schedules reuse a prefix');
+  },
+);
