@@ -25,6 +25,8 @@ export interface Backend {
    */
   convertWeights?(from: WeightFormat, to: WeightFormat, bytes: Uint8Array): Promise<Uint8Array>;
   discover(): Promise<readonly DeviceInfo[]>;
+  /** Bytes per second that a device reads weights at most, measured now with `threads` threads; absent: not known. */
+  readBandwidth?(threads: number): Promise<number>;
   /** Allocates everything one model needs. Weights come next, by `upload`, then `seal`. */
   load(spec: ModelSpec): Promise<DeviceModel>;
   dispose(): Promise<void>;

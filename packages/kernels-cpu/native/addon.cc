@@ -15,6 +15,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("seal", Napi::Function::New(env, bridge::seal));
   exports.Set("step", Napi::Function::New(env, bridge::step));
   exports.Set("unload", Napi::Function::New(env, bridge::unload));
+  exports.Set("readBandwidth", Napi::Function::New(env, bridge::read_bandwidth));
   exports.Set("probe", Napi::Function::New(env, bridge::probe));
   exports.Set("quantisedRowBytes", Napi::Function::New(env, bridge::quantised_row_bytes));
   exports.Set("convertWeights", Napi::Function::New(env, bridge::convert_weights));

@@ -18,6 +18,8 @@ export interface NativeBinding {
   /** Resolves to nanoseconds on the device. */
   step(model: NativeHandle): Promise<number | NativeFailure>;
   unload(model: NativeHandle): Promise<null | NativeFailure>;
+  /** Resolves to bytes per second that `threads` threads (0: all) read together. */
+  readBandwidth(device: NativeDevice, threads: number): Promise<number | NativeFailure>;
   probe(): NativeProbe;
   /** Bytes of one quantised activation row; 0 where there is no such form. */
   quantisedRowBytes(width: number): number;

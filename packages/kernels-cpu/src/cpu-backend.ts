@@ -9,6 +9,7 @@ import {
   layoutStep,
   type ModelSpec,
   type OpName,
+  visionOps,
 } from '@helexa/graph';
 import { isFailure, loadBinding, type NativeBinding, type NativeDevice } from './binding.js';
 import { CpuModel } from './cpu-model.js';
@@ -57,6 +58,7 @@ const ops = [
   'router_topk',
   'moe_gate_up',
   'moe_down',
+  ...visionOps,
 ] as const satisfies readonly OpName[];
 
 const fusions = [
@@ -127,6 +129,14 @@ class CpuBackend implements Backend {
         capability: capabilities[this.#isa] ?? this.#isa,
       },
     ];
+  }
+
+  async readBandwidth(threads: number): Promise<number> {
+    this.#mustLive();
+    this.#device ??= this.#binding.createDevice();
+    const speed = await this.#binding.readBandwidth(this.#device, threads);
+    if (isFailure(speed)) throw toCortexError(speed);
+    return speed;
   }
 
   async load(spec: ModelSpec): Promise<DeviceModel> {

@@ -1,5 +1,15 @@
 import type { OpSignature } from '@helexa/graph';
-import { header, instructionWords, layoutFields, opcodes, pageTokens, sampled, sampling, word } from '@helexa/graph';
+import {
+  header,
+  instructionWords,
+  layoutFields,
+  opcodes,
+  pageTokens,
+  patchPlace,
+  sampled,
+  sampling,
+  word,
+} from '@helexa/graph';
 
 const isOptional = (role: string): boolean => role.endsWith('?');
 const isVariadic = (role: string): boolean => role.endsWith('...');
@@ -113,6 +123,7 @@ export function renderOpcodesHeader(): string {
     ...constants('header_word', Object.entries(header)),
     ...constants('sampling_word', Object.entries(sampling)),
     ...constants('sampled_word', Object.entries(sampled)),
+    ...constants('patch_word', Object.entries(patchPlace)),
     '',
     '// Word offsets of the step buffer, in the order that TypeScript passes them.',
     'struct StepOffsets {',

@@ -1,5 +1,5 @@
 import { CortexError, type WeightFormat } from '@helexa/core';
-import { type KvFormat, layoutFields, type ModelSpec, type Program, type StepLayout } from '@helexa/graph';
+import { type KvFormat, layoutFields, type ModelSpec, noVision, type Program, type StepLayout } from '@helexa/graph';
 import type { NativeProgram, NativeSpec } from './binding.js';
 
 /** Order of `Format` in native/matmul/matmul.h. */
@@ -64,6 +64,7 @@ export function nativeSpec(
   layout: StepLayout,
   { isa, threads }: { readonly isa: string; readonly threads: number },
 ): NativeSpec {
+  const { maxPatches, patchWidth, maxFeatures, featureWidth } = limits.vision ?? noVision;
   return {
     programs: programs.map((program, index) => nativeProgram(program, index, programs.length)),
     limits: int32('the limits', [
@@ -77,6 +78,10 @@ export function nativeSpec(
       limits.maxTopLogprobs,
       limits.exposeLogits ? 1 : 0,
       limits.snapshots ?? 0,
+      maxPatches,
+      patchWidth,
+      maxFeatures,
+      featureWidth,
     ]),
     offsets: Float64Array.from(layoutFields, (field) => layout[field]),
     stepWords: layout.size,

@@ -127,6 +127,16 @@ Napi::Value unload(const Napi::CallbackInfo& info) {
   return loaded->device->submit(info.Env(), std::move(job));
 }
 
+Napi::Value read_bandwidth(const Napi::CallbackInfo& info) {
+  const auto device = device_of(info);
+  const int threads = info[1].As<Napi::Number>().Int32Value();
+  auto job = std::make_unique<Job>(info.Env());
+  auto speed = std::make_shared<double>(0);
+  job->work = [threads, speed] { return cortex::read_bandwidth(threads, *speed); };
+  job->result = [speed](Napi::Env env) { return Napi::Number::New(env, *speed); };
+  return device->submit(info.Env(), std::move(job));
+}
+
 Napi::Value probe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Object object = Napi::Object::New(env);

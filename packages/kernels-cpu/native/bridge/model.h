@@ -19,6 +19,8 @@ Napi::Value seal(const Napi::CallbackInfo& info);
 Napi::Value step(const Napi::CallbackInfo& info);
 // unload(handle): Promise<null | failure>
 Napi::Value unload(const Napi::CallbackInfo& info);
+// readBandwidth(device, threads): Promise<bytes per second | failure>
+Napi::Value read_bandwidth(const Napi::CallbackInfo& info);
 // probe(): { parallelism, totalBytes, freeBytes, isas }
 Napi::Value probe(const Napi::CallbackInfo& info);
 // quantisedRowBytes(width): bytes

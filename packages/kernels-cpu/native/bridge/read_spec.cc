@@ -43,9 +43,9 @@ ModelSpec read_spec(const Napi::Object& object) {
   const auto programs = object.Get("programs").As<Napi::Array>();
   for (uint32_t i = 0; i < programs.Length(); ++i) spec.programs.push_back(read_program(programs.Get(i).As<Napi::Object>()));
   std::vector<int32_t> limits = int32s(object, "limits");
-  limits.resize(10);
+  limits.resize(14);
   spec.limits = {limits[0], limits[1], limits[2], limits[3], limits[4], limits[5], limits[6], limits[7], limits[8] != 0,
-                 limits[9]};
+                 limits[9], limits[10], limits[11], limits[12], limits[13]};
   const auto offsets = object.Get("offsets").As<Napi::Float64Array>();
   int64_t values[step_offset_count];
   for (size_t i = 0; i < step_offset_count; ++i) values[i] = i < offsets.ElementLength() ? whole(offsets[i]) : -1;

@@ -739,6 +739,14 @@ inline constexpr int flags = 1;
 inline constexpr int logprob = 2;
 inline constexpr int size = 4;
 }  // namespace sampled_word
+namespace patch_word {
+inline constexpr int image = 0;
+inline constexpr int y = 1;
+inline constexpr int x = 2;
+inline constexpr int gridHeight = 3;
+inline constexpr int gridWidth = 4;
+inline constexpr int size = 5;
+}  // namespace patch_word
 
 // Word offsets of the step buffer, in the order that TypeScript passes them.
 struct StepOffsets {

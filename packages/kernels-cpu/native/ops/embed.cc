@@ -13,7 +13,11 @@ void cortex_embed(const Instruction& in, Worker& worker) {
   for (int row = own.begin; row < own.end; ++row) {
     const int64_t token = int64_t{step.tokens[static_cast<size_t>(row)]} - start;
     float* y = worker.at(in.out[0], row);
-    if (token < 0 || token >= table.spec.rows) {
+    const int given = step.tokens[static_cast<size_t>(row)];
+    if (given < 0 && start == 0) {
+      const float* feature = step.floats(step.offsets().features) + int64_t{-1 - given} * in.n;
+      std::memcpy(y, feature, static_cast<size_t>(in.n) * sizeof(float));
+    } else if (token < 0 || token >= table.spec.rows) {
       // Another rank's part of the vocabulary.
       std::memset(y, 0, static_cast<size_t>(in.n) * sizeof(float));
     } else {

@@ -36,6 +36,12 @@ OpFunction op_function(Opcode op) {
     case Opcode::router_topk: return cortex_router_topk;
     case Opcode::moe_gate_up: return cortex_moe_gate_up;
     case Opcode::moe_down: return cortex_moe_down;
+    case Opcode::load_patches: return cortex_load_patches;
+    case Opcode::patch_position: return cortex_patch_position;
+    case Opcode::rope_2d: return cortex_rope_2d;
+    case Opcode::attend_dense: return cortex_attend_dense;
+    case Opcode::patch_merge: return cortex_patch_merge;
+    case Opcode::store_features: return cortex_store_features;
     default: return nullptr;
   }
 }

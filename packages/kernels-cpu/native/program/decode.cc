@@ -228,6 +228,8 @@ void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const
                     format_text("has a table of shape [%d, %d]; a lookup table of %d columns is wanted", table->rows,
                                 table->cols, in.n));
       check.require(in.param(op::embed::param::vocabStart) >= 0, "starts before token 0");
+      check.require(limits.max_features == 0 || in.n == limits.feature_width,
+                    format_text("makes rows of %d; features are rows of %d", in.n, limits.feature_width));
       return;
     }
     case Opcode::rms_norm:
@@ -387,6 +389,59 @@ void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const
                     format_text("reads %d logits; the vocabulary has %d", in.k, limits.vocab));
       check.input(0, in.k);
       return;
+    case Opcode::load_patches:
+      check.symbol(2);
+      check.require(in.n == limits.patch_width && in.n == in.param(op::load_patches::param::width),
+                    format_text("makes rows of %d; patches are rows of %d", in.n, limits.patch_width));
+      check.output(0, in.n);
+      return;
+    case Opcode::patch_position: {
+      check.symbol(2);
+      const int64_t side = in.param(op::patch_position::param::side);
+      const TensorSpec* table = check.tensor(op::patch_position::weight::table);
+      check.require(table->lookup && !table->is_vector() && table->cols == in.n && side >= 1 && table->rows == side * side,
+                    format_text("has a table of shape [%d, %d]; a lookup table of %lld rows is wanted", table->rows, table->cols,
+                                static_cast<long long>(side * side)));
+      check.output(0, in.n);
+      return;
+    }
+    case Opcode::rope_2d: {
+      check.symbol(2);
+      check.same_width();
+      check.input(0, in.n);
+      check.output(0, in.n);
+      const int dim = in.param(op::rope_2d::param::headDim);
+      if (!check.head_dim(in.n, dim)) return;
+      check.require(dim % 4 == 0, format_text("has heads of %d; a multiple of 4 is wanted", dim));
+      check.vector(op::rope_2d::weight::inverseFrequency, dim / 4);
+      return;
+    }
+    case Opcode::attend_dense:
+      check.symbol(2);
+      check.same_width();
+      check.input(0, in.n);
+      check.input(1, in.n);
+      check.input(2, in.n);
+      check.output(0, in.n);
+      check.head_dim(in.n, in.param(op::attend_dense::param::headDim));
+      check.require(std::isfinite(in.param_float(op::attend_dense::param::scale)), "has a scale that is not a number");
+      return;
+    case Opcode::patch_merge: {
+      check.symbol(3);
+      const int64_t merge = in.param(op::patch_merge::param::merge);
+      check.require(merge >= 1 && merge <= 64 && in.k * merge * merge == in.n,
+                    format_text("merges %lld x %lld patches of %d into %d", static_cast<long long>(merge),
+                                static_cast<long long>(merge), in.k, in.n));
+      check.input(0, in.k, 2);
+      check.output(0, in.n);
+      return;
+    }
+    case Opcode::store_features:
+      check.symbol(3);
+      check.require(in.k == limits.feature_width,
+                    format_text("stores rows of %d; features are rows of %d", in.k, limits.feature_width));
+      check.input(0, in.k);
+      return;
     case Opcode::all_reduce:
       check.same_width();
       check.input(0, in.n);
@@ -512,7 +567,10 @@ Status decode_instruction(const ProgramSpec& program, const Limits& limits, int 
   std::memcpy(in.params, words + word::params, sizeof in.params);
   Checker check(program, limits, in, *signature);
   check.require(in.run != nullptr, "is not among the ops of this backend");
-  check.require(in.symbol == 0 || in.symbol == 1, format_text("has row symbol %d; 0 or 1 is wanted", in.symbol));
+  if (!check.require(in.symbol >= 0 && in.symbol <= 3, format_text("has row symbol %d; 0 to 3 are wanted", in.symbol))) {
+    return check.result;
+  }
+  check.require(limits.max_of(in.symbol) > 0, format_text("has row symbol %d, of which a step has none", in.symbol));
   check.require(words[word::barrier] == 0 || words[word::barrier] == 1, "has a barrier word that is neither 0 nor 1");
   in.barrier = words[word::barrier] != 0;
   check.require(in.n >= 1 && in.n <= max_width && in.k >= 0 && in.k <= max_width,

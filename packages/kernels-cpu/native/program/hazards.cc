@@ -40,7 +40,9 @@ Accesses accesses_of(const Instruction& in, const ProgramSpec& program, const Li
   const OperandWidths widths = operand_widths(in, program);
   for (int i = 0; i < signature.inputs; ++i) {
     if (!in.in[i].present()) continue;
-    const int64_t input_rows = in.op == Opcode::gather_rows ? limits.max_rows : rows;
+    const int64_t input_rows = in.op == Opcode::gather_rows   ? limits.max_rows
+                               : in.op == Opcode::patch_merge ? limits.max_patches
+                                                              : rows;
     result.reads.push_back({in.in[i], widths.in[i], input_rows, in.index});
   }
   for (int i = 0; i < signature.outputs; ++i) {
@@ -63,6 +65,8 @@ bool works_in_place(Opcode op) {
     case Opcode::router_topk:
     case Opcode::moe_gate_up:
     case Opcode::moe_down:
+    case Opcode::attend_dense:
+    case Opcode::patch_merge:
       return false;
     default:
       return true;
@@ -110,6 +114,9 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
   // Last instruction that touched each layer's window and matrices.
   std::vector<int> conv_users(program.state.size(), -1);
   std::vector<int> delta_users(program.state.size(), -1);
+  // Last instruction that stored features, and the last that took some.
+  int features_writer = -1;
+  int features_reader = -1;
   bool scratch_used = false;
   const auto forget = [&] {
     read.clear();
@@ -118,6 +125,7 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
     std::fill(cache_readers.begin(), cache_readers.end(), -1);
     std::fill(conv_users.begin(), conv_users.end(), -1);
     std::fill(delta_users.begin(), delta_users.end(), -1);
+    features_writer = features_reader = -1;
     scratch_used = false;
   };
   for (Instruction& in : instructions) {
@@ -132,6 +140,14 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
     if (!conflict) conflict = find_overlap(written, accesses.writes);
     if (!conflict) conflict = find_overlap(read, accesses.writes);
     int other = conflict ? conflict->instruction : -1;
+    if (in.op == Opcode::store_features) {
+      other = std::max({other, features_writer, features_reader});
+      features_writer = in.index;
+    }
+    if (in.op == Opcode::embed) {
+      other = std::max(other, features_writer);
+      features_reader = in.index;
+    }
     const int layer = cache_layer_of(in);
     if (layer >= 0) {
       const size_t i = static_cast<size_t>(layer);

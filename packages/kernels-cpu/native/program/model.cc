@@ -6,6 +6,7 @@
 #include <new>
 
 #include "../ops/attend.h"
+#include "../ops/attend_dense.h"
 #include "../ops/moe_down.h"
 #include "../ops/ops.h"
 #include "../ops/routing.h"
@@ -47,7 +48,8 @@ Status check_limits(const Limits& l) {
   const bool sane = within(l.max_rows, 1, 1 << 20) && within(l.max_sequences, 1, 1 << 16) &&
                     within(l.max_sampled, 1, 1 << 20) && within(l.max_context, 1, 1 << 28) &&
                     within(l.pages, 1, 1 << 26) && within(l.vocab, 1, 1 << 24) && within(l.max_bias, 0, 1 << 20) &&
-                    within(l.max_top_logprobs, 0, 1 << 10) && within(l.snapshots, 0, 1 << 16) &&
+                    within(l.max_top_logprobs, 0, 1 << 10) && within(l.max_patches, 0, 1 << 20) &&
+                    within(l.patch_width, 0, 1 << 20) && within(l.max_features, 0, 1 << 20) && within(l.feature_width, 0, 1 << 20) && within(l.snapshots, 0, 1 << 16) &&
                     int64_t{l.max_sequences} * l.pages_per_slot() < (int64_t{1} << 30);
   if (sane) return {};
   return failure(Code::program_invalid, "the step limits are out of range");
@@ -200,9 +202,10 @@ Status Model::allocate_rank(Rank& rank) {
   for (const Instruction& in : rank.program.instructions) {
     if (!is_product(in.op)) continue;
     // A row may go through one expert several times, if whoever made the choice says so.
-    const size_t pairs = max_m * static_cast<size_t>(chosen_experts_of(in));
+    const size_t most = in.symbol < 2 ? max_m : static_cast<size_t>(limits.max_of(in.symbol));
+    const size_t pairs = most * static_cast<size_t>(chosen_experts_of(in));
     if (quantises_input(in, rank.spec)) {
-      const size_t input_rows = in.op == Opcode::moe_down ? pairs : max_m;
+      const size_t input_rows = in.op == Opcode::moe_down ? pairs : most;
       quantised_bytes = std::max(quantised_bytes, input_rows * matmul::quantised_row_bytes(product_columns(in)));
     }
     for (int i = 0; i < 4; ++i) {
@@ -215,6 +218,13 @@ Status Model::allocate_rank(Rank& rank) {
     }
     if (in.op == Opcode::moe_down) moe_bytes = std::max(moe_bytes, moe_sums_bytes(pairs, in.n));
   }
+  size_t vision_bytes = 0;
+  for (const Instruction& in : rank.program.instructions) {
+    if (in.op == Opcode::attend_dense) {
+      vision_bytes = std::max(vision_bytes, attend_dense_scratch_bytes(in.param(op::attend_dense::param::headDim), limits.max_patches));
+    }
+    if (in.op == Opcode::patch_position) vision_bytes = std::max(vision_bytes, static_cast<size_t>(in.n) * sizeof(float));
+  }
   int head_dim = 0;
   for (const KvLayerSpec& layer : rank.spec.kv) head_dim = std::max(head_dim, layer.head_dim);
   const size_t quantised_start = scratch.take(quantised_bytes);
@@ -224,6 +234,7 @@ Status Model::allocate_rank(Rank& rank) {
     size_t routing;
     size_t moe;
     size_t attend;
+    size_t vision;
     size_t logits;
     size_t weights;
     size_t counts;
@@ -233,6 +244,7 @@ Status Model::allocate_rank(Rank& rank) {
   for (int i = 0; i < rank.workers; ++i) {
     worker_starts.push_back({scratch.take(matmul_bytes), scratch.take(routing_bytes), scratch.take(moe_bytes),
                              scratch.take(head_dim > 0 ? attend_scratch_bytes(head_dim) : 0),
+                             scratch.take(vision_bytes),
                              scratch.take(vocab_bytes), scratch.take(vocab_bytes), scratch.take(vocab_bytes)});
   }
   const size_t activation_bytes = static_cast<size_t>(rank.spec.arena_elements) * sizeof(float);
@@ -287,6 +299,7 @@ Status Model::allocate_rank(Rank& rank) {
     worker.routing = reinterpret_cast<int32_t*>(base + starts.routing);
     worker.moe_sums = reinterpret_cast<float*>(base + starts.moe);
     worker.attend_scratch = reinterpret_cast<float*>(base + starts.attend);
+    worker.vision_scratch = base + starts.vision;
     worker.logits = reinterpret_cast<float*>(base + starts.logits);
     worker.weights = reinterpret_cast<float*>(base + starts.weights);
     worker.counts = reinterpret_cast<uint32_t*>(base + starts.counts);

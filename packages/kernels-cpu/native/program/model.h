@@ -116,6 +116,8 @@ struct Worker {
   int32_t* routing;
   float* moe_sums;
   float* attend_scratch;
+  // One image's keys and values of one head, or a row of a table.
+  uint8_t* vision_scratch;
   // Rank 0 only: sampling.
   float* logits;
   float* weights;

@@ -53,12 +53,20 @@ struct Limits {
   bool expose_logits;
   // Recurrent states beside those of the slots.
   int snapshots;
+  // Of a vision tower; all zero without one.
+  int max_patches;
+  int patch_width;
+  int max_features;
+  int feature_width;
 
   int states() const { return max_sequences + snapshots; }
   int max_copies() const { return snapshots > 0 ? 2 * max_sequences : 0; }
   int pages_per_slot() const { return (max_context + page_tokens - 1) / page_tokens; }
   // Most rows that an instruction of this row symbol has.
-  int max_of(int symbol) const { return symbol == 1 ? max_sampled : max_rows; }
+  int max_of(int symbol) const {
+    const int most[] = {max_rows, max_sampled, max_patches, max_features};
+    return most[symbol];
+  }
 };
 
 struct ModelSpec {

@@ -28,6 +28,8 @@ Step::Step(const Limits& limits, const StepOffsets& offsets, int32_t* words)
   positions.resize(3 * rows_max);
   row_sequence.resize(rows_max);
   row_index.resize(rows_max);
+  places.resize(static_cast<size_t>(limits.max_patches));
+  images.reserve(static_cast<size_t>(limits.max_patches));
   sequences.reserve(static_cast<size_t>(limits.max_sequences));
   pages.resize(static_cast<size_t>(limits.max_sequences) * static_cast<size_t>(limits.pages_per_slot()));
   samples.reserve(static_cast<size_t>(limits.max_sampled));
@@ -41,7 +43,8 @@ Status Step::read() {
   rows = header[header_word::rows];
   sampled = header[header_word::sampled];
   const int sequence_count = header[header_word::sequences];
-  const int patches = header[header_word::patches];
+  patches = header[header_word::patches];
+  features = header[header_word::features];
   if (rows < 0 || rows > limits_.max_rows) return invalid("header", format_text("counts %d rows; 0 to %d are wanted", rows, limits_.max_rows));
   if (sequence_count < 0 || sequence_count > limits_.max_sequences) {
     return invalid("header", format_text("counts %d sequences; 0 to %d are wanted", sequence_count, limits_.max_sequences));
@@ -49,13 +52,19 @@ Status Step::read() {
   if (sampled < 0 || sampled > limits_.max_sampled) {
     return invalid("header", format_text("counts %d sampled rows; 0 to %d are wanted", sampled, limits_.max_sampled));
   }
-  if (patches != 0) return invalid("header", format_text("counts %d patches; this backend has no vision ops", patches));
+  if (patches < 0 || patches > limits_.max_patches) {
+    return invalid("header", format_text("counts %d patches; 0 to %d are wanted", patches, limits_.max_patches));
+  }
+  if (features < 0 || features > limits_.max_features) {
+    return invalid("header", format_text("counts %d feature rows; 0 to %d are wanted", features, limits_.max_features));
+  }
+  if (Status status = read_patches(); !status.ok()) return status;
   if (Status status = read_copies(header[header_word::copies]); !status.ok()) return status;
   ++sequence_;
   const auto count = static_cast<size_t>(rows);
   std::memcpy(tokens.data(), words_ + offsets_.tokens, count * sizeof(int32_t));
   for (size_t i = 0; i < count; ++i) {
-    if (tokens[i] < 0 || tokens[i] >= limits_.vocab) {
+    if (tokens[i] < -limits_.max_features || tokens[i] >= limits_.vocab) {
       return invalid("tokens", format_text("holds %d in row %zu; the vocabulary has %d", tokens[i], i, limits_.vocab));
     }
   }
@@ -81,6 +90,30 @@ Status Step::read_copies(int count) {
       }
     }
     copies.push_back(copy);
+  }
+  return {};
+}
+
+Status Step::read_patches() {
+  images.clear();
+  const int32_t* words = words_ + offsets_.patches;
+  const int64_t stride = limits_.max_patches;
+  const auto place_invalid = [](int patch) { return invalid("patches", format_text("has patch %d outside of its image", patch)); };
+  for (int i = 0; i < patches; ++i) {
+    const int image = words[patch_word::image * stride + i];
+    const int last = static_cast<int>(images.size()) - 1;
+    const PatchPlace place{words[patch_word::y * stride + i], words[patch_word::x * stride + i],
+                           words[patch_word::gridHeight * stride + i], words[patch_word::gridWidth * stride + i]};
+    if (place.y < 0 || place.y >= place.grid_height || place.grid_height > limits_.max_patches) return place_invalid(i);
+    if (place.x < 0 || place.x >= place.grid_width || place.grid_width > limits_.max_patches) return place_invalid(i);
+    places[static_cast<size_t>(i)] = place;
+    if (image == last + 1) {
+      images.push_back({i, i + 1});
+    } else if (image == last && last >= 0) {
+      images.back().end = i + 1;
+    } else {
+      return invalid("patches", format_text("has patch %d of image %d after those of image %d", i, image, last));
+    }
   }
   return {};
 }
@@ -221,6 +254,9 @@ Status check_step_layout(const Limits& l, const StepOffsets& o, int64_t words) {
       {"topToken", o.topToken, int64_t{l.max_sampled} * l.max_top_logprobs},
       {"topLogprob", o.topLogprob, int64_t{l.max_sampled} * l.max_top_logprobs},
       {"logits", o.logits, l.expose_logits ? int64_t{l.max_sampled} * l.vocab : 0},
+      {"patches", o.patches, int64_t{patch_word::size} * l.max_patches},
+      {"pixels", o.pixels, int64_t{l.max_patches} * l.patch_width},
+      {"features", o.features, int64_t{l.max_features} * l.feature_width},
       {"stateCopies", o.stateCopies, int64_t{2} * l.max_copies()},
   };
   int64_t end = 0;

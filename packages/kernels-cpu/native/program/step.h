@@ -52,6 +52,19 @@ struct SampleRow {
   SamplingParams params;
 };
 
+// Where a patch lies in the grid of its image.
+struct PatchPlace {
+  int y;
+  int x;
+  int grid_height;
+  int grid_width;
+};
+
+struct PatchRange {
+  int begin;
+  int end;
+};
+
 class Step {
  public:
   Step(const Limits& limits, const StepOffsets& offsets, int32_t* words);
@@ -59,7 +72,10 @@ class Step {
   // Copies and checks the input; on failure nothing of it may run.
   Status read();
 
-  int rows_of(int symbol) const { return symbol == 1 ? sampled : rows; }
+  int rows_of(int symbol) const {
+    const int counts[] = {rows, sampled, patches, features};
+    return counts[symbol];
+  }
   int32_t* words() const { return words_; }
   float* floats(int64_t offset) const { return reinterpret_cast<float*>(words_ + offset); }
   const StepOffsets& offsets() const { return offsets_; }
@@ -67,7 +83,13 @@ class Step {
 
   int rows = 0;
   int sampled = 0;
+  int patches = 0;
+  int features = 0;
+  // Below zero: -1 - i is feature row i.
   std::vector<int32_t> tokens;
+  std::vector<PatchPlace> places;
+  // Patches of each image, one after another.
+  std::vector<PatchRange> images;
   // [3][max_rows]
   std::vector<int32_t> positions;
   std::vector<StepSequence> sequences;
@@ -81,6 +103,7 @@ class Step {
 
  private:
   Status read_sequences(int count);
+  Status read_patches();
   Status read_samples();
   Status read_copies(int count);
   Status read_sampling(int slot, SamplingParams& params);
