@@ -97,3 +97,11 @@ test('a process that disposes nothing ends by itself', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, [script]);
   t.is(stdout, 'stepped\n');
 });
+
+test('readBandwidth reads a buffer and says how fast; a disposed backend refuses', async (t) => {
+  const backend = cpuBackend(addonUnderTest());
+  const bytesPerSecond = await backend.readBandwidth!(1);
+  t.true(Number.isFinite(bytesPerSecond) && bytesPerSecond > 1e7, `${bytesPerSecond}`);
+  await backend.dispose();
+  t.is(await codeOf(() => backend.readBandwidth!(1)), 'disposed');
+});

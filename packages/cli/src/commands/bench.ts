@@ -96,11 +96,13 @@ Other work on the machine spoils the numbers.`;
         );
       const loadSeconds = Number(process.hrtime.bigint() - begun) / 1e9;
       const [device] = await backend.discover();
+      const probe = () => backend.readBandwidth?.(threads) ?? readBandwidth(threads);
+      const before = flags.bandwidth ? await probe() : null;
       const measured = await measure(model, workload, () => process.hrtime.bigint());
       const traffic = decodeTraffic(model.compiled.programs, 'F16', batch, depth + Math.round(generate / 2));
       const stepBytes = traffic.weightBytes + traffic.kvBytes + traffic.stateBytes;
       const decodeBandwidth = measured.decode ? (stepBytes * measured.decode.mean) / batch : null;
-      const roof = flags.bandwidth ? await readBandwidth(threads) : null;
+      const roof = before === null ? null : (before + (await probe())) / 2;
       const report: BenchReport = {
         model: found.id,
         architecture: model.architecture.name,
