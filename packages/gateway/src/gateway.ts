@@ -17,7 +17,7 @@ import { Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
 import { inferenceHandler } from './routes/inference.js';
 import { modelsHandler } from './routes/models.js';
-import { countTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
+import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
 import { dialectOf } from './translate/dialect.js';
 
 export interface GatewayOptions {
@@ -125,6 +125,7 @@ class Gateway {
       '/v1/messages': { POST: messagesHandler(translation) },
       '/v1/messages/count_tokens': { POST: countTokensHandler(translation) },
       '/v1/responses': { POST: responsesHandler(translation) },
+      '/v1/responses/input_tokens': { POST: inputTokensHandler(translation) },
     };
   }
 

@@ -122,7 +122,7 @@ export const messagesHandler =
   };
 
 /** An answer that is a number: there is nothing in it to stream. */
-const countTranslator = (node: string): AnswerTranslator => ({
+const countTranslator = (node: string, bodyOf: (count: number) => unknown): AnswerTranslator => ({
   event: () => '',
   end: () => '',
   silence: () => '',
@@ -131,7 +131,7 @@ const countTranslator = (node: string): AnswerTranslator => ({
   whole: (body) => {
     const parsed = tokenCount.safeParse(body);
     return parsed.success
-      ? { body: { input_tokens: parsed.data.count } }
+      ? { body: bodyOf(parsed.data.count) }
       : { fault: faultOf(new CortexError('upstream_failed', { node, reason: 'its answer is no token count' })) };
   },
 });
@@ -146,7 +146,7 @@ export const countTokensHandler =
       translation: anthropicToChat(stripped(asked, exchange, options.stripBillingHeader)),
       dialect: 'anthropic',
       path: '/tokenize',
-      openTranslator: countTranslator,
+      openTranslator: (node) => countTranslator(node, (count) => ({ input_tokens: count })),
     });
   };
 
@@ -165,5 +165,20 @@ export const responsesHandler =
       dialect: 'openai',
       path: '/v1/chat/completions',
       openTranslator: (node) => responsesTranslator({ node, atMostOneCall, ...shared }),
+    });
+  };
+
+/** `POST /v1/responses/input_tokens`: the same count, for the callers of Responses. */
+export const inputTokensHandler =
+  (options: InferenceOptions): Handler =>
+  async (exchange: Exchange): Promise<void> => {
+    const startedAt = options.clock.now();
+    const request = await readRequest(exchange, responsesRequest, options.bodyLimitBytes);
+    const bodyOf = (count: number) => ({ object: 'response.input_tokens', input_tokens: count });
+    await relayTranslated(options, exchange, startedAt, {
+      translation: responsesToChat({ ...request, stream: false }),
+      dialect: 'openai',
+      path: '/tokenize',
+      openTranslator: (node) => countTranslator(node, bodyOf),
     });
   };
