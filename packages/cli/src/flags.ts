@@ -12,7 +12,10 @@ export const sharedFlags = {
     summary: 'Worker threads of the CPU kernels; by default as many as this process may use.',
   }),
   tp: Flags.integer({ min: 1, summary: 'Tensor-parallel ranks: the model is divided over this many device threads.' }),
-  quant: Flags.string({ summary: 'Names one GGUF file of several, such as Q4_K_M.' }),
+  quant: Flags.string({
+    summary:
+      'One GGUF file of several, such as Q4_K_M; safetensors become q4_0, q4k, q5k, q6k or q8_0 as they are read.',
+  }),
   endpoint: Flags.string({
     char: 'e',
     default: 'http://127.0.0.1:31313',

@@ -33,6 +33,10 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
       command: '<%= config.bin %> up Qwen/Qwen3-0.6B',
     },
     {
+      description: 'Quantise a checkpoint of floats as it is read.',
+      command: '<%= config.bin %> up ./models/qwen3-4b --quant q4k',
+    },
+    {
       description: 'Divide a model over two device threads.',
       command: '<%= config.bin %> up ./models/qwen3-4b --tp 2',
     },

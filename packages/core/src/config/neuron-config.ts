@@ -8,7 +8,7 @@ const modelEntry = z.strictObject({
   model_id: z.string().min(1),
   tensor_parallel: z.int().min(1).max(64).optional(),
   device: device.optional(),
-  /** Names one GGUF file of several. */
+  /** Names one GGUF file of several, or what safetensors become as they are read. */
   quant: z.string().min(1).optional(),
 });
 

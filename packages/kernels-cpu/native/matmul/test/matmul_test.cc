@@ -177,6 +177,11 @@ void linear_ignores_company(const MatmulIsa* isa, Format format, int32_t rows, i
                       alone.data() + static_cast<size_t>(most - 1 - i) * rows, static_cast<size_t>(rows) * 4) == 0,
           "linear does not depend on a row's place", isa->name, format, i, most);
   }
+  std::fill(together.begin(), together.end(), NAN);
+  args.y_index = reversed.data();
+  run_linear_in_parts(isa, args, 2);
+  check(std::memcmp(together.data(), alone.data(), together.size() * sizeof(float)) == 0,
+        "linear writes each row where it is told to", isa->name, format, most, 2);
 }
 
 void swiglu_matches_float64(const MatmulIsa* isa, Format gate, Format up, int32_t rows, int32_t cols, int32_t m) {
@@ -200,11 +205,11 @@ void swiglu_matches_float64(const MatmulIsa* isa, Format gate, Format up, int32_
   Guarded scratch(gate_scratch > up_scratch ? gate_scratch : up_scratch);
   Guarded y(static_cast<size_t>(m) * rows * 4);
   std::vector<int32_t> index(m);
-  for (int32_t i = 0; i < m; ++i) index[i] = i;
+  for (int32_t i = 0; i < m; ++i) index[i] = m - 1 - i;
   for (const bool indexed : {false, true}) {
     std::memset(y.data(), 0xFF, y.size());
     isa->swiglu({gates.weights, ups.weights, activations.input(indexed ? index.data() : nullptr), m, 0,
-                 strips_of(rows), y.floats(), static_cast<size_t>(rows), scratch.data()});
+                 strips_of(rows), y.floats(), static_cast<size_t>(rows), indexed ? index.data() : nullptr, scratch.data()});
     double worst = 0;
     for (size_t i = 0; i < gate_sums.size(); ++i) {
       const double g = gate_sums[i];
@@ -231,7 +236,7 @@ void swiglu_saturates(const MatmulIsa* isa) {
   pack_rows(Format::F32, up.data(), rows, cols, 0, rows, reinterpret_cast<const uint8_t*>(ups.data()));
   Guarded scratch(linear_scratch_bytes(Format::F32, cols, 1));
   isa->swiglu({{Format::F32, rows, cols, gate.data()}, {Format::F32, rows, cols, up.data()},
-               {x.data(), 32, nullptr, 0, nullptr}, 1, 0, 1, y.data(), 16, scratch.data()});
+               {x.data(), 32, nullptr, 0, nullptr}, 1, 0, 1, y.data(), 16, nullptr, scratch.data()});
   for (int32_t r = 0; r < rows; ++r) {
     const double g = values[r];
     const double want = g / (1 + std::exp(-g));
