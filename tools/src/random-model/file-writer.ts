@@ -62,9 +62,11 @@ export class FileWriter {
   }
 }
 
-/** Norms lie around one, biases around zero; matrices keep the size of what they multiply. */
+/** Norms lie around one, biases around zero, decays below it; matrices keep the size of what they multiply. */
 function fillerOf(tensor: CheckpointTensor, format: WeightFormat, random: RandomWords): BlockFiller {
   if (!tensor.vector) return blockFiller(format, { center: 0, reach: Math.sqrt(3 / tensor.shape.at(-1)!) }, random);
   const isBias = tensor.name.endsWith('.bias');
-  return blockFiller(format, isBias ? { center: 0, reach: 0.1 } : { center: 1, reach: 0.2 }, random);
+  // -exp(A_log), as a GGUF file holds it: above zero a state would grow without end.
+  const center = tensor.name.endsWith('.ssm_a') ? -1 : 1;
+  return blockFiller(format, isBias ? { center: 0, reach: 0.1 } : { center, reach: 0.2 }, random);
 }

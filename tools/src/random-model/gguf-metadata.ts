@@ -15,7 +15,32 @@ const keys = [
   ['head_dim', 'attention.value_length', 'u32'],
   ['rms_norm_eps', 'attention.layer_norm_rms_epsilon', 'f32'],
   ['rope_theta', 'rope.freq_base', 'f32'],
+  ['num_experts', 'expert_count', 'u32'],
+  ['num_experts_per_tok', 'expert_used_count', 'u32'],
+  ['moe_intermediate_size', 'expert_feed_forward_length', 'u32'],
+  ['shared_expert_intermediate_size', 'expert_shared_feed_forward_length', 'u32'],
+  ['full_attention_interval', 'full_attention_interval', 'u32'],
+  ['linear_conv_kernel_dim', 'ssm.conv_kernel', 'u32'],
+  ['linear_key_head_dim', 'ssm.state_size', 'u32'],
+  ['linear_num_key_heads', 'ssm.group_count', 'u32'],
+  ['linear_num_value_heads', 'ssm.time_step_rank', 'u32'],
+  ['ssm_inner_size', 'ssm.inner_size', 'u32'],
+  ['rotary_dim', 'rope.dimension_count', 'u32'],
 ] as const;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The keys of a config with those that GGUF states otherwise: products, and what newer files keep in `rope_parameters`. */
+function flatten(config: Fields): Fields {
+  const flat: Fields = { ...config, ...(config['rope_parameters'] as Fields | null | undefined) };
+  const { linear_num_value_heads: heads, linear_value_head_dim: width } = flat;
+  const { head_dim: headDim, partial_rotary_factor: fraction } = flat;
+  return {
+    ...flat,
+    ...(typeof heads === 'number' && typeof width === 'number' ? { ssm_inner_size: heads * width } : {}),
+    ...(typeof headDim === 'number' && typeof fraction === 'number' ? { rotary_dim: headDim * fraction } : {}),
+  };
+}
 
 /** GGUF metadata of a model by its config.json; scaled rotary tables are left out: the weights are random anyway. */
 export function ggufMetadata(
@@ -30,14 +55,18 @@ export function ggufMetadata(
     ['general.alignment', { type: 'u32', value: 32 }],
     ['general.quantization_version', { type: 'u32', value: 2 }],
   ]);
+  const flat = flatten(config);
   for (const [from, to, type] of keys) {
-    const value = config[from];
+    const value = flat[from];
     if (value === undefined) continue;
     if (typeof value !== 'number') {
       throw new CortexError('model_config_invalid', { file: name, reason: `'${from}' is not a number` });
     }
     metadata.set(`${prefix}.${to}`, { type, value });
   }
+  const { mrope_section: sections } = flat;
+  if (Array.isArray(sections))
+    metadata.set(`${prefix}.rope.dimension_sections`, { type: 'i32s', value: [...sections.map(Number), 0] });
   const special = new Set(vocabulary.special.values());
   const entries: [string, GgufEntry][] = [
     ['model', { type: 'string', value: 'gpt2' }],
