@@ -30,8 +30,13 @@ export function repositoryFolder(repository: Repository, signal?: AbortSignal): 
     async withFile(name, use) {
       const listed = files.find((file) => file.name === name);
       if (listed && (await cache.holds(commit, listed))) return await withFile(join(path, name), use);
-      if (!listed || !client)
-        throw new CortexError('repo_fetch_failed', { model: id, file: name, cause: 'it is not there' });
+      if (!listed)
+        throw new CortexError('repo_unsupported', {
+          model: id,
+          reason: `its repository has no '${name}', which is wanted`,
+        });
+      if (!client)
+        throw new CortexError('repo_fetch_failed', { model: id, file: name, cause: 'it is not in the cache' });
       const { bytes } = await client.describe(commit, listed, signal);
       if (bytes === null) throw client.failed('the registry does not tell its length', name);
       return await use({
