@@ -32,7 +32,7 @@ interface Translated {
   readonly dialect: Dialect;
   /** Path at the neuron. */
   readonly path: string;
-  readonly openTranslator: (node: string) => AnswerTranslator;
+  readonly translator: AnswerTranslator;
 }
 
 const readRequest = async <Schema extends z.ZodType>(
@@ -61,20 +61,19 @@ const relayTranslated = async (
   options: InferenceOptions,
   exchange: Exchange,
   startedAt: number,
-  { translation, dialect, path, openTranslator }: Translated,
+  { translation, dialect, path, translator }: Translated,
 ): Promise<void> => {
   const { body, ignored } = translation;
   const { request, response, id, facts } = exchange;
   tellIgnored(exchange, ignored);
   // The header would move thoughts into the text, where this dialect has a place of its own for them.
   const { 'x-include-thinking': _, ...headers } = headersToNeuron(request.headers, id);
-  let current: { readonly sink: TranslatingSink; readonly translator: AnswerTranslator } | undefined;
+  let current: TranslatingSink | undefined;
   const openSink = (node: string): AnswerSink => {
-    current?.sink.close();
-    const translator = openTranslator(node);
-    const sink = new TranslatingSink({ response, translator, dialect, requestId: id, node, clock: options.clock });
-    current = { sink, translator };
-    return sink;
+    current?.close();
+    translator.begin(node);
+    current = new TranslatingSink({ response, translator, dialect, requestId: id, node, clock: options.clock });
+    return current;
   };
   try {
     await relayInference(options, exchange, {
@@ -87,8 +86,8 @@ const relayTranslated = async (
       startedAt,
     });
   } finally {
-    current?.sink.close();
-    if (current?.translator.fault) facts['fault'] = current.translator.fault.code;
+    current?.close();
+    if (translator.fault) facts['fault'] = translator.fault.code;
   }
 };
 
@@ -117,24 +116,31 @@ export const messagesHandler =
       translation,
       dialect: 'anthropic',
       path: '/v1/chat/completions',
-      openTranslator: (node) => anthropicTranslator({ node, atMostOneCall, ...shared }),
+      translator: anthropicTranslator({ atMostOneCall, ...shared }),
     });
   };
 
 /** An answer that is a number: there is nothing in it to stream. */
-const countTranslator = (node: string, bodyOf: (count: number) => unknown): AnswerTranslator => ({
-  event: () => '',
-  end: () => '',
-  silence: () => '',
-  isOver: true,
-  fault: undefined,
-  whole: (body) => {
-    const parsed = tokenCount.safeParse(body);
-    return parsed.success
-      ? { body: bodyOf(parsed.data.count) }
-      : { fault: faultOf(new CortexError('upstream_failed', { node, reason: 'its answer is no token count' })) };
-  },
-});
+const countTranslator = (bodyOf: (count: number) => unknown): AnswerTranslator => {
+  let node = '';
+  return {
+    begin: (name) => {
+      node = name;
+    },
+    event: () => '',
+    end: () => '',
+    silence: () => '',
+    fail: () => '',
+    isOver: true,
+    fault: undefined,
+    whole: (body) => {
+      const parsed = tokenCount.safeParse(body);
+      return parsed.success
+        ? { body: bodyOf(parsed.data.count) }
+        : { fault: faultOf(new CortexError('upstream_failed', { node, reason: 'its answer is no token count' })) };
+    },
+  };
+};
 
 /** `POST /v1/messages/count_tokens`: exact, from the neuron that would answer; nothing runs on its device. */
 export const countTokensHandler =
@@ -146,7 +152,7 @@ export const countTokensHandler =
       translation: anthropicToChat(stripped(asked, exchange, options.stripBillingHeader)),
       dialect: 'anthropic',
       path: '/tokenize',
-      openTranslator: (node) => countTranslator(node, (count) => ({ input_tokens: count })),
+      translator: countTranslator((count) => ({ input_tokens: count })),
     });
   };
 
@@ -164,7 +170,7 @@ export const responsesHandler =
       translation,
       dialect: 'openai',
       path: '/v1/chat/completions',
-      openTranslator: (node) => responsesTranslator({ node, atMostOneCall, ...shared }),
+      translator: responsesTranslator({ atMostOneCall, ...shared }),
     });
   };
 
@@ -179,6 +185,6 @@ export const inputTokensHandler =
       translation: responsesToChat({ ...request, stream: false }),
       dialect: 'openai',
       path: '/tokenize',
-      openTranslator: (node) => countTranslator(node, bodyOf),
+      translator: countTranslator(bodyOf),
     });
   };

@@ -7,12 +7,12 @@ import { arbitraryAnswer } from '../testing/arbitrary-answer.js';
 import { problemsOfAnthropic } from '../testing/legal-anthropic.js';
 import { problemsOfResponses } from '../testing/legal-responses.js';
 import { bytesOf, chunksOf, identity, type NeuronAnswer, usageOf, wholeOf } from '../testing/neuron-answer.js';
-import { cutBytes, translateBytes } from '../testing/translate-bytes.js';
+import { cutBytes, readFrames, translateBytes } from '../testing/translate-bytes.js';
 import { toolUseId } from './anthropic-events.js';
 import { signThoughts } from './signature.js';
 import { anthropicTranslator, responsesTranslator } from './stream-translator.js';
 
-const base = { node: 'a', atMostOneCall: false, requestId: 'r-1' };
+const base = { atMostOneCall: false, requestId: 'r-1' };
 const anthropic = (showsThinking = true) => anthropicTranslator({ ...base, model: 'm', showsThinking });
 const echo = {
   model: 'm',
@@ -280,4 +280,21 @@ test('the client accumulates an error that comes in the middle as an error', asy
   });
   const last = translateBytes(responses(), [bytes]).at(-1) as { response: ResponsesResponse };
   t.deepEqual(last.response.error, { code: 'device_failed', message: 'the device is gone' });
+});
+
+test('what was said while nobody had answered stands: a start and pings, then the answer of whoever answers', (t) => {
+  const translator = anthropic();
+  const waiting = translator.silence() + translator.silence();
+  translator.begin('a');
+  translator.begin('b');
+  const bytes = bytesOf(chunksOf(short));
+  const events = [...readFrames(waiting), ...translateBytes(translator, [bytes])];
+  t.deepEqual(problemsOfAnthropic(events), []);
+  t.like(events[0], { type: 'message_start', message: { id: 'msg_r-1', model: 'm' } });
+  const fault = { message: 'Cannot load', type: 'api_error', code: 'out_of_memory', extra: {} };
+  const failing = anthropic();
+  t.deepEqual(problemsOfAnthropic(readFrames(failing.silence() + failing.fail(fault))), []);
+  const items = readFrames(responses().fail(fault));
+  t.deepEqual(problemsOfResponses(items), []);
+  t.like(items.at(-1), { response: { status: 'failed', error: { code: 'out_of_memory', message: 'Cannot load' } } });
 });

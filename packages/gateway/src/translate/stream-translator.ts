@@ -12,8 +12,13 @@ import { type ResponsesEventsOptions, startResponsesEvents, toResponsesEvents } 
 /** An answer in one piece, in the caller's dialect, or what went wrong with it. */
 export type WholeAnswer = { readonly body: unknown } | { readonly fault: Fault };
 
-/** Says the answer to one request in the dialect of its caller. */
+/**
+ * Says the answer to one request in the dialect of its caller. What was said while nobody had answered yet stands, whichever
+ * neuron answers in the end.
+ */
 export interface AnswerTranslator {
+  /** What comes now is of this node; nothing of another one has been said. */
+  begin(node: string): void;
   /** What one event of the neuron's stream becomes. */
   event(data: string): string;
   /** What the end of the neuron's bytes becomes; nothing when the stream has ended itself. */
@@ -23,12 +28,13 @@ export interface AnswerTranslator {
   /** Whether the answer is over; whatever comes then is not for the caller. */
   readonly isOver: boolean;
   whole(body: unknown): WholeAnswer;
+  /** What an error becomes in a stream that has been opened. */
+  fail(fault: Fault): string;
   /** What ended the answer before its time. */
   readonly fault: Fault | undefined;
 }
 
 export interface TranslatorOptions {
-  readonly node: string;
   readonly atMostOneCall: boolean;
 }
 
@@ -43,9 +49,10 @@ const frames = (events: readonly { readonly type: string }[]): string =>
   events.map((event) => encodeSse(JSON.stringify(event), event.type)).join('');
 
 const translator = <State, Output extends { readonly type: string }>(
-  options: TranslatorOptions,
+  { atMostOneCall }: TranslatorOptions,
   projection: Projection<State, Output>,
 ): AnswerTranslator => {
+  let options = { node: '', atMostOneCall };
   let reader = startChatReader(options);
   let state = projection.start();
   let fault: Fault | undefined;
@@ -57,6 +64,10 @@ const translator = <State, Output extends { readonly type: string }>(
       return next.events;
     });
   return {
+    begin: (node) => {
+      options = { node, atMostOneCall };
+      reader = startChatReader(options);
+    },
     event: (data) => {
       const next = readChatEvent(reader, data);
       reader = next.state;
@@ -72,6 +83,7 @@ const translator = <State, Output extends { readonly type: string }>(
       state = next.state;
       return next.text;
     },
+    fail: (given) => frames(project([{ type: 'answer-failed', fault: given }])),
     get isOver() {
       return reader.isOver;
     },
