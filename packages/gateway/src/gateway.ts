@@ -1,20 +1,40 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Clock, CortexError, type GatewayConfig, systemClock } from '@helexa/core';
+import type { IncomingMessage } from 'node:http';
+import { resolve as resolvePath } from 'node:path';
+import {
+  type CatalogueEntry,
+  type Clock,
+  CortexError,
+  type GatewayConfig,
+  type ModelList,
+  systemClock,
+} from '@helexa/core';
 import { type Logger, pino } from 'pino';
 import { Agent } from 'undici';
+import { type Catalogue, emptyCatalogue } from './catalogue/catalogue.js';
+import { CatalogueFile } from './catalogue/catalogue-file.js';
 import { describeHealth } from './fleet/describe-health.js';
-import { applyLookTo, createFleet, type Fleet, type Look, type NodeState } from './fleet/fleet.js';
+import { applyLookTo, createFleet, type Fleet, hasRestarted, type Look, type NodeState } from './fleet/fleet.js';
 import { listModels } from './fleet/list-models.js';
 import { lookAtNeuron } from './fleet/look-at-neuron.js';
 import { type LookAt, Poller } from './fleet/poller.js';
+import type { ClientResponse } from './http/client-response.js';
 import { type HttpServer, startHttpServer } from './http/http-server.js';
 import { requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
 import { findHandler, type Handler, type Routes } from './http/router.js';
+import { type BudgetStore, budgetJournal, memoryBudgets } from './keys/budget-store.js';
+import { Budgets } from './keys/budgets.js';
+import { KeyRing, type Principal } from './keys/key-ring.js';
+import { refuseOpenDoor } from './keys/open-door.js';
 import { Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
+import { AffinityTable } from './router/affinity.js';
+import { Broker } from './router/broker.js';
+import type { RouterEvent } from './router/effects.js';
+import { neuronEffects } from './router/neuron-effects.js';
+import { couldHold } from './router/placement.js';
 import { inferenceHandler } from './routes/inference.js';
 import { modelsHandler } from './routes/models.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
@@ -32,6 +52,8 @@ export interface GatewayOptions {
 export interface RunningGateway {
   readonly url: string;
   readonly metricsUrl: string;
+  /** Reads the model catalogue again; a file that cannot be used is logged, and the catalogue stays what it was. */
+  reload(): Promise<void>;
   /** Stops taking requests, lets open ones end for a while, then ends them with a typed error. */
   close(): Promise<void>;
 }
@@ -39,6 +61,8 @@ export interface RunningGateway {
 /** Longest wait for the first look at all nodes before the gateway opens its port. */
 const firstLookMs = 1000;
 const connectTimeoutMs = 5000;
+const catalogueIntervalMs = 2000;
+const unloadTimeoutMs = 60_000;
 /** Time for the last errors to reach their clients. */
 const farewellMs = 1000;
 
@@ -56,6 +80,12 @@ class Gateway {
   readonly #poller: Poller;
   readonly #open = new Set<AbortController>();
   readonly #routes: Routes;
+  readonly #broker: Broker;
+  readonly #keys: KeyRing;
+  readonly #store: BudgetStore;
+  readonly #budgets: Budgets;
+  readonly #catalogueFile: CatalogueFile | undefined;
+  #catalogue: Catalogue = emptyCatalogue;
   #fleet: Fleet;
   #isDraining = false;
   #onLastExchange: (() => void) | undefined;
@@ -69,6 +99,7 @@ class Gateway {
     this.#metrics = new Metrics(
       () => this.#fleet,
       (node) => this.#inFlight.count(node),
+      () => this.#broker.waiting,
     );
     this.#poller = new Poller({
       names: this.#fleet.map(({ name }) => name),
@@ -79,7 +110,76 @@ class Gateway {
       intervalMs: config.gateway.poll_interval_ms,
       timeoutMs: config.gateway.poll_timeout_ms,
     });
+    const { loading, entitlements, models_config: catalogueFile } = config;
+    this.#broker = new Broker({
+      effects: {
+        ...neuronEffects(this.#agent),
+        look: (node) => this.#poller.lookFresh(node),
+        now: () => this.#clock.now(),
+        after: (delayMs, run) => this.#clock.after(delayMs, run),
+        report: (event) => this.#onRouterEvent(event),
+      },
+      fleet: () => this.#fleet,
+      catalogue: () => this.#catalogue,
+      settings: {
+        waitMs: loading.wait_ms,
+        loadTimeoutMs: loading.timeout_ms,
+        unloadTimeoutMs,
+        residencyMs: loading.residency_ms,
+        patienceMs: loading.patience_ms,
+      },
+    });
+    this.#keys = new KeyRing(entitlements);
+    const onError = (error: unknown): void => this.#log.error({ err: error }, 'budgets were not written');
+    this.#store = entitlements.journal ? budgetJournal({ file: entitlements.journal, onError }) : memoryBudgets();
+    this.#budgets = new Budgets({ store: this.#store, clock: this.#clock });
+    this.#catalogueFile = catalogueFile === undefined ? undefined : this.#watchCatalogue(resolvePath(catalogueFile));
     this.#routes = this.#makeRoutes();
+  }
+
+  #watchCatalogue(file: string): CatalogueFile {
+    let isFirst = true;
+    return new CatalogueFile({
+      file,
+      clock: this.#clock,
+      intervalMs: catalogueIntervalMs,
+      onChange: (catalogue) => {
+        this.#catalogue = catalogue;
+        this.#log.info({ file, models: catalogue.entries.size, aliases: catalogue.aliases.size }, 'catalogue read');
+        if (!isFirst) this.#metrics.reloads.inc({ outcome: 'ok' });
+        isFirst = false;
+        this.#broker.catalogueChanged();
+      },
+      onError: (error) => {
+        this.#metrics.reloads.inc({ outcome: 'refused' });
+        this.#log.error({ err: error }, 'catalogue not read; the one before stays');
+      },
+    });
+  }
+
+  #onRouterEvent(event: RouterEvent): void {
+    const { kind, ...facts } = event;
+    switch (event.kind) {
+      case 'load_begun':
+        this.#log.info(facts, 'model load begun');
+        break;
+      case 'load_ended': {
+        const { node, model, ms, error } = event;
+        this.#metrics.loads.inc({ node, model, outcome: error ? error.code : 'ok' });
+        if (error) this.#log.error({ node, model, ms, err: error }, 'model load failed');
+        else {
+          this.#metrics.loadDuration.observe({ node, model }, ms / 1000);
+          this.#log.info(facts, 'model loaded');
+        }
+        break;
+      }
+      case 'evicted':
+        this.#metrics.evictions.inc({ node: event.node, model: event.model });
+        this.#log.info(facts, 'model evicted');
+        break;
+      case 'waited':
+        this.#log.debug(facts, 'request waited for its model');
+    }
   }
 
   #node(name: string): NodeState {
@@ -95,6 +195,7 @@ class Gateway {
     if (before.healthy !== now.healthy || before.reason !== now.reason) {
       this.#log.info({ node: name, healthy: now.healthy, reason: now.reason }, 'neuron changed');
     }
+    this.#broker.looked(name, look.ok && hasRestarted(before.health, look.health));
   }
 
   #makeRoutes(): Routes {
@@ -106,6 +207,11 @@ class Gateway {
         sendJson(response, 200, value());
     const options = {
       fleet: () => this.#fleet,
+      catalogue: () => this.#catalogue,
+      broker: this.#broker,
+      affinity: new AffinityTable(),
+      budgets: this.#budgets,
+      keepAliveMs: this.#config.loading.keep_alive_ms,
       inFlight: this.#inFlight,
       dispatcher: this.#agent,
       metrics: this.#metrics,
@@ -119,18 +225,43 @@ class Gateway {
       '/': { GET: json(() => describeHealth(this.#fleet)) },
       '/health': { GET: json(() => describeHealth(this.#fleet)) },
       '/version': { GET: json(() => version) },
-      '/v1/models': { GET: modelsHandler(() => listModels(this.#fleet, createdSeconds)) },
+      '/v1/models': { GET: modelsHandler(() => this.#listModels(createdSeconds)) },
       '/v1/chat/completions': { POST: infer },
       '/v1/completions': { POST: infer },
       '/v1/messages': { POST: messagesHandler(translation) },
       '/v1/messages/count_tokens': { POST: countTokensHandler(translation) },
       '/v1/responses': { POST: responsesHandler(translation) },
       '/v1/responses/input_tokens': { POST: inputTokensHandler(translation) },
+      '/admin/reload': {
+        POST: async ({ response }) => {
+          await this.#catalogueFile?.reload();
+          sendJson(response, 200, { models: this.#catalogue.entries.size, aliases: this.#catalogue.aliases.size });
+        },
+      },
     };
   }
 
+  #listModels(createdSeconds: number): ModelList {
+    const view = this.#broker.view();
+    const feasibleOn = (entry: CatalogueEntry): string[] =>
+      this.#fleet.filter((node) => node.healthy && couldHold(view, entry, node) === true).map(({ name }) => name);
+    return listModels(this.#fleet, {
+      catalogue: this.#catalogue,
+      feasibleOn,
+      jobs: this.#broker.jobs,
+      createdSeconds,
+    });
+  }
+
+  /** Who makes a request; throws when it may not be made. */
+  #principalOf(path: string, request: IncomingMessage): Principal | undefined {
+    if (path === '/' || path === '/health') return undefined;
+    if (path.startsWith('/admin/')) return this.#keys.resolveAdmin(request.headers);
+    return this.#keys.resolve(request.headers);
+  }
+
   /** Handles one request to its end; nothing escapes it. */
-  readonly #onRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  readonly #onRequest = async (request: IncomingMessage, response: ClientResponse): Promise<void> => {
     const startedAt = this.#clock.now();
     const id = requestIdOf(request.headers['x-request-id'], this.#makeId);
     const path = (request.url ?? '/').split('?', 1)[0] as string;
@@ -152,7 +283,9 @@ class Gateway {
     response.on('error', () => {});
     try {
       if (this.#isDraining) throw new CortexError('shutting_down', {});
-      await findHandler(this.#routes, method, path)({ id, request, response, path, signal: exchange.signal, facts });
+      const principal = this.#principalOf(path, request);
+      const handler = findHandler(this.#routes, method, path);
+      await handler({ id, request, response, path, signal: exchange.signal, facts, principal });
     } catch (error) {
       facts['error'] = error;
       if (response.headersSent || response.destroyed) response.destroy();
@@ -164,7 +297,7 @@ class Gateway {
     this.#account(method, path, response, facts, { id, ms: Math.round(this.#clock.now() - startedAt) });
   };
 
-  #account(method: string, path: string, response: ServerResponse, facts: Record<string, unknown>, more: object): void {
+  #account(method: string, path: string, response: ClientResponse, facts: Record<string, unknown>, more: object): void {
     const { error, ...rest } = facts;
     const status = response.headersSent ? response.statusCode : 499;
     const route = Object.hasOwn(this.#routes, path) ? path : 'unknown';
@@ -192,8 +325,11 @@ class Gateway {
     const { listen, metrics_listen: metricsListen, drain_timeout_ms: drainTimeoutMs } = this.#config.gateway;
     const servers: HttpServer[] = [];
     try {
+      refuseOpenDoor(this.#config);
+      await this.#catalogueFile?.start();
+      await this.#budgets.open();
       await this.#firstLook();
-      const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
+      const onRequest = (request: IncomingMessage, response: ClientResponse) => void this.#onRequest(request, response);
       const main = await startHttpServer({ listen, setting: 'gateway.listen', onRequest });
       servers.push(main);
       const metrics = await startHttpServer({
@@ -208,16 +344,19 @@ class Gateway {
         closing ??= this.#close(main, metrics, drainTimeoutMs);
         return closing;
       };
-      return { url: main.url, metricsUrl: metrics.url, close };
+      const reload = async (): Promise<void> => this.#catalogueFile?.reload();
+      return { url: main.url, metricsUrl: metrics.url, reload, close };
     } catch (error) {
       for (const server of servers) void server.stop();
+      this.#broker.close();
+      await this.#catalogueFile?.close();
       await this.#poller.close();
       await this.#agent.destroy();
       throw error;
     }
   }
 
-  async #onScrape(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #onScrape(request: IncomingMessage, response: ClientResponse): Promise<void> {
     const { method = 'GET', url = '/' } = request;
     const path = url.split('?', 1)[0] as string;
     const { registry } = this.#metrics;
@@ -253,7 +392,10 @@ class Gateway {
     for (const exchange of this.#open) exchange.abort(new CortexError('shutting_down', {}));
     // The errors have to reach the clients before their connections are cut.
     await this.#drained(farewellMs);
+    this.#broker.close();
+    await this.#catalogueFile?.close();
     await this.#poller.close();
+    await this.#store.close();
     main.cut();
     metrics.cut();
     await Promise.all([stopped, metrics.stop(), this.#agent.destroy()]);

@@ -1,12 +1,15 @@
-import { CortexError, type NeuronModel } from '@helexa/core';
+import type { NeuronModel } from '@helexa/core';
 import test from 'ava';
-import { chooseNodes } from './choose-nodes.js';
+import { emptyCatalogue } from '../catalogue/catalogue.js';
+import { catalogueOf } from '../testing/fake-world.js';
 import { describeHealth } from './describe-health.js';
 import { applyLook, applyLookTo, createFleet, type Fleet, type Look } from './fleet.js';
-import { listModels } from './list-models.js';
+import { type ListOptions, listModels } from './list-models.js';
+import { refusal } from './refusal.js';
 
 const model = (id: string, more: Partial<NeuronModel> = {}): NeuronModel => ({ id, status: 'loaded', ...more });
 const seen = (...models: NeuronModel[]): Look => ({ ok: true, models });
+const listOptions: ListOptions = { catalogue: emptyCatalogue, feasibleOn: () => [], jobs: [], createdSeconds: 0 };
 const lost: Look = { ok: false, reason: 'the connection was refused' };
 
 /** A fleet of nodes that were looked at in this order. */
@@ -14,15 +17,6 @@ const fleetOf = (looks: Record<string, Look[]>): Fleet => {
   let fleet = createFleet(Object.keys(looks).map((name) => ({ name, endpoint: `http://${name}` })));
   for (const [name, all] of Object.entries(looks)) for (const look of all) fleet = applyLookTo(fleet, name, look);
   return fleet;
-};
-
-const refusal = (fleet: Fleet, id: string): CortexError => {
-  try {
-    chooseNodes(fleet, id, () => 0);
-  } catch (error) {
-    if (CortexError.isInstance(error)) return error;
-  }
-  throw new Error('chooseNodes found a node');
 };
 
 test('applyLook keeps a node up through two lost answers and its last models through a third', (t) => {
@@ -47,33 +41,7 @@ test('applyLook forgets the discovery of a neuron whose uptime went back', (t) =
   t.is(applyLook(node!, { ok: true, models: [], health: { uptime_secs: 3 } }).discovery, undefined);
 });
 
-test('chooseNodes takes the fewest requests in flight, then the first name', (t) => {
-  const fleet = fleetOf({ c: [seen(model('m'))], a: [seen(model('m'))], b: [seen(model('m'))], d: [seen(model('x'))] });
-  const busy = new Map([
-    ['a', 2],
-    ['b', 1],
-    ['c', 1],
-  ]);
-  t.deepEqual(
-    chooseNodes(fleet, 'm', (name) => busy.get(name) ?? 0).map(({ name }) => name),
-    ['b', 'c', 'a'],
-  );
-});
-
-test('chooseNodes puts nodes that missed a look or cannot serve behind all others', (t) => {
-  const fleet = fleetOf({
-    a: [seen(model('m')), lost],
-    b: [seen(model('m', { servable: { ok: false } }))],
-    c: [seen(model('m'))],
-  });
-  const busy = new Map([['c', 9]]);
-  t.deepEqual(
-    chooseNodes(fleet, 'm', (name) => busy.get(name) ?? 0).map(({ name }) => name),
-    ['c', 'b', 'a'],
-  );
-});
-
-test('chooseNodes says why no node can answer', (t) => {
+test('refusal says why no node can answer', (t) => {
   t.is(refusal([], 'm').code, 'no_healthy_node');
   t.is(refusal(fleetOf({ a: [lost] }), 'm').code, 'no_healthy_node');
   const absent = refusal(fleetOf({ a: [seen(model('y'), model('x'))], b: [lost] }), 'm');
@@ -105,7 +73,7 @@ test('listModels joins the nodes by id, with the tightest limit and what any of 
     ],
     c: [seen(model('gone')), lost, lost, lost],
   });
-  const { data } = listModels(fleet, 7);
+  const { data } = listModels(fleet, { ...listOptions, createdSeconds: 7 });
   t.deepEqual(
     data.map(({ id, loaded }) => [id, loaded]),
     [
@@ -131,6 +99,32 @@ test('listModels joins the nodes by id, with the tightest limit and what any of 
     limit: { context: 50 },
     max_model_len: 50,
   });
+});
+
+test('listModels adds the catalogue, loads under way and aliases, and what no neuron says of a model', (t) => {
+  const catalogue = catalogueOf(
+    [
+      { id: 'm', vram_mb: 9, cost: { input: 1 }, limit: { context: 99 }, capabilities: ['text'] },
+      { id: 'cold', cost: {} },
+    ],
+    { nick: 'm', dead: 'nowhere', cold2: 'cold' },
+  );
+  const { data } = listModels(fleetOf({ a: [seen(model('m', { limit: { context: 50 } }))] }), {
+    catalogue,
+    feasibleOn: ({ id }) => (id === 'cold' ? ['a'] : []),
+    jobs: [{ node: 'a', model: 'cold' }],
+    createdSeconds: 0,
+  });
+  t.deepEqual(
+    data.map(({ id }) => id),
+    ['cold', 'cold2', 'm', 'nick'],
+  );
+  const [cold, , m, nick] = data;
+  t.deepEqual(cold!.locations, [{ node: 'a', status: 'loading', vram_estimate_mb: null }]);
+  t.deepEqual([cold!.loaded, cold!.feasible_on, cold!.cost], [false, ['a'], { input: 0, output: 0 }]);
+  t.deepEqual([m!.limit, m!.capabilities, m!.cost], [{ context: 50 }, ['text'], { input: 1, output: 0 }]);
+  t.deepEqual(m!.locations, [{ node: 'a', status: 'loaded', vram_estimate_mb: 9 }]);
+  t.deepEqual({ ...nick, id: 'm' }, m);
 });
 
 test('describeHealth tells a fleet that is whole from one that is not', (t) => {

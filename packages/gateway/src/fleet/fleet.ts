@@ -51,7 +51,7 @@ export const createFleet = (neurons: readonly { readonly name: string; readonly 
     }));
 
 /** A neuron that counts less time than before is a new process, maybe on other devices. */
-const hasRestarted = (before: NeuronHealth | undefined, now: NeuronHealth | undefined): boolean =>
+export const hasRestarted = (before: NeuronHealth | undefined, now: NeuronHealth | undefined): boolean =>
   before !== undefined && now !== undefined && now.uptime_secs < before.uptime_secs;
 
 /** The state of a node after a look. */

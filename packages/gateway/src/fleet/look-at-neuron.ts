@@ -49,7 +49,8 @@ export const lookAtNeuron =
     const [models, health, discovery] = await Promise.all([
       get('/models'),
       optional(get('/health'), neuronHealth),
-      node.discovery ? undefined : optional(get('/discovery'), neuronDiscovery),
+      // Devices are not known from the start everywhere: it is asked until they are.
+      node.discovery?.devices?.length ? undefined : optional(get('/discovery'), neuronDiscovery),
     ]);
     if ('problem' in models) return { ok: false, reason: models.problem };
     const parsed = neuronModels.safeParse(models.value);

@@ -1,13 +1,14 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { CortexError, formatAddress, parseAddress, toOpenAiError } from '@helexa/core';
+import { ClientResponse } from './client-response.js';
 
 export interface HttpServerOptions {
   /** `host:port`. */
   readonly listen: string;
   /** Name of the setting that holds the address, for the error when it cannot be had. */
   readonly setting: string;
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onRequest: (request: IncomingMessage, response: ClientResponse) => void;
 }
 
 export interface HttpServer {
@@ -84,6 +85,7 @@ export const startHttpServer = async ({ listen, setting, onRequest }: HttpServer
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: 5000,
       noDelay: true,
+      ServerResponse: ClientResponse,
     },
     onRequest,
   );

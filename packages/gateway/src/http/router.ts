@@ -1,11 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { CortexError } from '@helexa/core';
+import type { Principal } from '../keys/key-ring.js';
+import type { ClientResponse } from './client-response.js';
 
 /** One request and its answer, with what every handler needs. */
 export interface Exchange {
   readonly id: string;
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: ClientResponse;
+  /** On whose behalf it is made; absent for nobody in particular. */
+  readonly principal?: Principal | undefined;
   readonly path: string;
   /** Aborted when the client leaves, or with an error when the gateway has to end the exchange. */
   readonly signal: AbortSignal;

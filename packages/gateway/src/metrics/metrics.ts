@@ -2,6 +2,9 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type Fleet, modelOn } from '../fleet/fleet.js';
 
 const durationBuckets = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
+const rateBuckets = [1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200];
+const gapBuckets = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5];
+const queueBuckets = [0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const firstByteBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 
 /** What neurons say about the load of their models, under the name of each number in their answer. */
@@ -18,6 +21,13 @@ const deviceGauges = [
   ['cortex_device_vram_used_mb', 'vram_used_mb', 'Memory of a device that is in use.'],
   ['cortex_device_vram_free_mb', 'vram_free_mb', 'Memory of a device that is free.'],
 ] as const;
+
+const counter = <Label extends string>(
+  { registry }: { readonly registry: Registry },
+  name: string,
+  help: string,
+  labelNames: Label[],
+): Counter<Label> => new Counter({ name, help, labelNames, registers: [registry] });
 
 /** What the gateway counts. Labels are only names that the configuration or a neuron gave, never a client's text. */
 export class Metrics {
@@ -42,6 +52,87 @@ export class Metrics {
     buckets: firstByteBuckets,
     registers: [this.registry],
   });
+  readonly firstToken = new Histogram({
+    name: 'cortex_time_to_first_token_seconds',
+    help: 'Time from a request for a stream to the first text, thought or argument of its answer.',
+    labelNames: ['model', 'node'],
+    buckets: firstByteBuckets,
+    registers: [this.registry],
+  });
+  readonly gap = new Histogram({
+    name: 'cortex_inter_token_seconds',
+    help: 'Time between two pieces of a streamed answer, about one token each.',
+    labelNames: ['model', 'node'],
+    buckets: gapBuckets,
+    registers: [this.registry],
+  });
+  readonly tokenRate = new Histogram({
+    name: 'cortex_tokens_per_second',
+    help: 'Tokens of a streamed answer by the time from its first piece to its last.',
+    labelNames: ['model', 'node'],
+    buckets: rateBuckets,
+    registers: [this.registry],
+  });
+  readonly queue = new Histogram({
+    name: 'cortex_queue_seconds',
+    help: 'Time that a request waited for its place at a node, for loads above all.',
+    labelNames: ['model', 'node'],
+    buckets: queueBuckets,
+    registers: [this.registry],
+  });
+  readonly coldStarts = counter(this, 'cortex_cold_starts_total', 'Requests that waited for a load.', [
+    'model',
+    'node',
+  ]);
+  readonly promptTokens = counter(this, 'cortex_prompt_tokens_total', 'Tokens of prompts, as neurons report.', [
+    'model',
+    'node',
+  ]);
+  readonly completionTokens = counter(
+    this,
+    'cortex_completion_tokens_total',
+    'Tokens of answers; the pieces that were seen where an answer ended early.',
+    ['model', 'node'],
+  );
+  readonly cachedTokens = counter(
+    this,
+    'cortex_cached_prompt_tokens_total',
+    'Tokens of prompts that a neuron had in its cache.',
+    ['model', 'node'],
+  );
+  readonly spend = counter(this, 'cortex_spend_tokens_total', 'Tokens charged to a key.', ['account', 'key']);
+  readonly rejections = counter(
+    this,
+    'cortex_rejections_total',
+    'Inference requests that the gateway refused, by code of the error.',
+    ['model', 'code'],
+  );
+  readonly retries = counter(this, 'cortex_retries_total', 'Requests that were sent once more, by what went before.', [
+    'node',
+    'reason',
+  ]);
+  readonly loads = counter(this, 'cortex_model_loads_total', 'Loads that the gateway asked for.', [
+    'model',
+    'node',
+    'outcome',
+  ]);
+  readonly loadDuration = new Histogram({
+    name: 'cortex_model_load_seconds',
+    help: 'Time of a load that went well, with the evictions before it.',
+    labelNames: ['model', 'node'],
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  readonly evictions = counter(this, 'cortex_evictions_total', 'Models that left a node for another one.', [
+    'model',
+    'node',
+  ]);
+  readonly reloads = counter(
+    this,
+    'cortex_catalogue_reloads_total',
+    'Readings of the model catalogue after the first.',
+    ['outcome'],
+  );
   readonly upstreamFailures = new Counter({
     name: 'cortex_upstream_failures_total',
     help: 'Attempts at a node that failed, by code of the error.',
@@ -67,8 +158,16 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(fleet: () => Fleet, inFlight: (node: string) => number) {
+  constructor(fleet: () => Fleet, inFlight: (node: string) => number, waiting: () => number) {
     const registers = [this.registry];
+    new Gauge({
+      name: 'cortex_waiting_requests',
+      help: 'Requests that wait for their model to be loaded.',
+      registers,
+      collect() {
+        this.set(waiting());
+      },
+    });
     // Read when they are scraped: a node that is gone leaves no stale value.
     new Gauge({
       name: 'cortex_node_requests_in_flight',

@@ -17,7 +17,15 @@ export type AttemptResult =
   /** The client has an answer, whole or marked as cut. */
   | { readonly kind: 'answered'; readonly status: number; readonly error?: CortexError }
   /** Nothing reached the client: another node may be tried. */
-  | { readonly kind: 'failed'; readonly error: CortexError; readonly cause: unknown }
+  | {
+      readonly kind: 'failed';
+      readonly error: CortexError;
+      readonly cause: unknown;
+      /** The neuron is well, and answered that it has no room. */
+      readonly isBusy?: boolean;
+      /** The connection went before a byte of an answer: it may have been an old one. */
+      readonly isSilent?: boolean;
+    }
   /** The client left. */
   | { readonly kind: 'abandoned' };
 
@@ -32,7 +40,14 @@ export interface AttemptOptions {
   readonly signal: AbortSignal;
   /** Counts bytes and the first of them. */
   readonly onBytes: (count: number) => void;
+  /** Sees what is sent on: whole events of a stream, or parts of an answer in one piece. */
+  readonly observer?: { events(bytes: Buffer): void; part(bytes: Buffer): void };
+  /** Asked when the neuron has no room for the request: true when another one could have. */
+  readonly hasOther?: () => boolean;
 }
+
+/** A neuron that has no room for one more request says so with these. */
+const busyStatuses = new Set([429, 503]);
 
 const unreachable = new Set([
   'ECONNREFUSED',
@@ -113,8 +128,10 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #relayEvents(controller: Dispatcher.DispatchController, splitter: EventSplitter, chunk: Buffer): void {
     const events = splitter.push(chunk);
-    if (events) this.#write(controller, events);
-    else if (splitter.heldBytes > longestEventBytes) {
+    if (events) {
+      this.#options.observer?.events(events);
+      this.#write(controller, events);
+    } else if (splitter.heldBytes > longestEventBytes) {
       this.#fail(
         new CortexError('upstream_failed', {
           node: this.#options.node.name,
@@ -128,6 +145,7 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #relayPiece(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#options.observer?.part(chunk);
     if (this.#options.response.headersSent) {
       this.#write(controller, chunk);
       return;
@@ -165,6 +183,12 @@ class Relay implements Dispatcher.DispatchHandler {
       );
       return;
     }
+    if (!response.headersSent && busyStatuses.has(this.#status) && this.#options.hasOther?.()) {
+      const reason = `it has no room for the request (status ${this.#status})`;
+      const error = new CortexError('upstream_failed', { node: node.name, reason });
+      this.#finish({ kind: 'failed', error, cause: error, isBusy: true });
+      return;
+    }
     if (!response.headersSent) {
       this.#writeHead(this.#heldBytes);
       response.end(Buffer.concat(this.#held));
@@ -191,7 +215,8 @@ class Relay implements Dispatcher.DispatchHandler {
     const { response, node } = this.#options;
     const error = failure(node, cause);
     if (!response.headersSent) {
-      this.#finish({ kind: 'failed', error, cause });
+      const isSilent = this.#status === 0 && error.code === 'upstream_failed' && !CortexError.isInstance(cause);
+      this.#finish({ kind: 'failed', error, cause, ...(isSilent ? { isSilent } : {}) });
       return;
     }
     if (this.#splitter) response.end(errorEvent(error));

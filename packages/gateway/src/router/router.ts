@@ -3,8 +3,8 @@
  * whenever something has changed.
  */
 import { type CatalogueEntry, CortexError } from '@helexa/core';
-import { refusal } from '../fleet/choose-nodes.js';
 import { modelOn, type NodeState } from '../fleet/fleet.js';
+import { refusal } from '../fleet/refusal.js';
 import { comparePlaces, couldHold, type Place, placeOn } from './placement.js';
 import type { RouterView } from './view.js';
 

@@ -1,11 +1,9 @@
 import { CortexError } from '@helexa/core';
-import { type Fleet, modelOn, type NodeState } from './fleet.js';
+import { type Fleet, modelOn } from './fleet.js';
 
 const secondsUntilReady = 2;
 /** A model in one of these will soon be in another, without anybody's doing. */
 const passingStatuses: ReadonlySet<string> = new Set(['loading', 'recovering', 'reloading', 'unloading']);
-
-const compare = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Why no node can answer for a model, most hopeful reason first. */
 export const refusal = (fleet: Fleet, model: string): CortexError => {
@@ -29,18 +27,4 @@ export const refusal = (fleet: Fleet, model: string): CortexError => {
     healthy ? models.filter((each) => each.status === 'loaded').map(({ id }) => id) : [],
   );
   return new CortexError('model_not_found', { model, available: [...new Set(available)].sort() });
-};
-
-/**
- * Nodes that can answer for a model, best first: those that answered the last look and say they can serve, then the fewest
- * requests in flight, then the name. Throws why there is none.
- */
-export const chooseNodes = (fleet: Fleet, model: string, inFlight: (node: string) => number): readonly NodeState[] => {
-  const able = fleet.filter((node) => node.healthy && modelOn(node, model)?.status === 'loaded');
-  if (able.length === 0) throw refusal(fleet, model);
-  const doubt = (node: NodeState): number =>
-    (node.failures > 0 ? 2 : 0) + (modelOn(node, model)?.servable?.ok === false ? 1 : 0);
-  return [...able].sort(
-    (a, b) => compare(doubt(a), doubt(b)) || compare(inFlight(a.name), inFlight(b.name)) || compare(a.name, b.name),
-  );
 };

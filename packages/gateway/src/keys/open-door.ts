@@ -1,0 +1,11 @@
+import { CortexError, type GatewayConfig, parseAddress } from '@helexa/core';
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+
+/** Refuses to serve other hosts without asking for keys, unless the configuration says that this is wanted. */
+export const refuseOpenDoor = ({ gateway, entitlements }: GatewayConfig): void => {
+  const address = parseAddress(gateway.listen);
+  const asksForKeys = entitlements.require_auth && entitlements.keys.length > 0;
+  if (!address || isLoopback(address.host) || asksForKeys || gateway.allow_unauthenticated) return;
+  throw new CortexError('listen_without_keys', { address: gateway.listen, setting: 'gateway.listen' });
+};
