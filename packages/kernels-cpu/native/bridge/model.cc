@@ -2,6 +2,7 @@
 
 #include "../program/model.h"
 #include "../runtime/memory.h"
+#include "../runtime/read_bandwidth.h"
 #include "../runtime/topology.h"
 #include "device.h"
 #include "read_spec.h"
