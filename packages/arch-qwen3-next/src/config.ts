@@ -173,7 +173,9 @@ export function ggufConfig(metadata: GgufMetadata): unknown {
     rms_norm_eps: read.number('attention.layer_norm_rms_epsilon'),
     full_attention_interval: read.number('full_attention_interval'),
     layer_types: Array.isArray(recurrent)
-      ? recurrent.map((isRecurrent) => (isRecurrent ? 'linear_attention' : 'full_attention'))
+      ? recurrent
+          .slice(0, (blocks ?? 0) - extra)
+          .map((isRecurrent) => (isRecurrent ? 'linear_attention' : 'full_attention'))
       : undefined,
     linear_conv_kernel_dim: read.number('ssm.conv_kernel'),
     linear_key_head_dim: read.number('ssm.state_size'),

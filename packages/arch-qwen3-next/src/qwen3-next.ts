@@ -1,9 +1,9 @@
 /**
  * Qwen3-Next, and Qwen3.5 (also 3.6) with and without experts: hybrids of gated delta nets and gated attention.
  *
- * Reference: transformers, models/qwen3_next, qwen3_5 and qwen3_5_moe. Text only: tensors of the vision tower and of
- * multi-token prediction are not read. Refused by name: biases of attention, other activations, dynamic rotary scaling,
- * M-RoPE that is not interleaved, quantised safetensors.
+ * Reference: transformers, models/qwen3_next, qwen3_5 and qwen3_5_moe. Images come through the tower of `vision.ts`, from
+ * safetensors only; tensors of multi-token prediction are not read. Refused by name: biases of attention, other activations,
+ * dynamic rotary scaling, M-RoPE that is not interleaved, features of inner layers of the tower, quantised safetensors.
  */
 import { type Architecture, contractVersion, defineArchitecture, type PublishedSize } from '@helexa/graph';
 import { ggufConfig, type HybridConfig, parseConfig } from './config.js';
@@ -20,14 +20,15 @@ interface Family {
   readonly modelTypes: readonly string[];
   readonly ggufArchitectures: readonly string[];
   readonly naming: TensorNaming;
+  readonly vision: boolean;
   readonly sizes: readonly PublishedSize[];
 }
 
-const hybrid = ({ naming, ...family }: Family): Architecture =>
+const hybrid = ({ naming, vision, ...family }: Family): Architecture =>
   defineArchitecture<HybridConfig>({
     ...family,
     contractVersion,
-    capabilities: { tensorParallel: true, rewind: false, vision: false },
+    capabilities: { tensorParallel: true, rewind: false, vision },
     parseConfig,
     ggufConfig,
     facts: hybridFacts,
@@ -42,6 +43,7 @@ export const qwen3Next = hybrid({
   modelTypes: ['qwen3_next'],
   ggufArchitectures: ['qwen3next'],
   naming: text,
+  vision: false,
   sizes: qwen3NextSizes,
 });
 
@@ -51,6 +53,7 @@ export const qwen35 = hybrid({
   modelTypes: ['qwen3_5', 'qwen3_5_text'],
   ggufArchitectures: ['qwen35'],
   naming: wrapped,
+  vision: true,
   sizes: qwen35Sizes,
 });
 
@@ -60,5 +63,6 @@ export const qwen35Moe = hybrid({
   modelTypes: ['qwen3_5_moe', 'qwen3_5_moe_text'],
   ggufArchitectures: ['qwen35moe'],
   naming: wrapped,
+  vision: true,
   sizes: qwen35MoeSizes,
 });

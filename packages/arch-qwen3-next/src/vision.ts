@@ -3,6 +3,7 @@ import {
   fusedRow,
   matrixRow,
   parseModelConfig,
+  requireConfig,
   type Segment,
   type Source,
   type VisionTower,
@@ -35,11 +36,20 @@ const schema = z.object({
 /** The vision tower of one model; null when its config has none. */
 export type VisionConfig = z.infer<typeof schema>['vision_config'] & { readonly imageToken: number };
 
+/** Heads are rotated in quarters: half of each by rows, half by columns. */
+const headsFit = (vision: Pick<VisionConfig, 'hidden_size' | 'num_heads'>): boolean =>
+  (vision.hidden_size / vision.num_heads) % 4 === 0;
+
 /** Reads the tower's part of config.json; a text model has none. */
 export function parseVisionConfig(json: unknown, file: string): VisionConfig | null {
   const given = (json as { readonly vision_config?: unknown } | null)?.vision_config;
   if (given === undefined || given === null) return null;
   const { image_token_id: imageToken, vision_config: vision } = parseModelConfig(schema, json, file);
+  requireConfig(
+    headsFit(vision),
+    file,
+    `'vision_config.num_heads' is ${vision.num_heads} for a width of ${vision.hidden_size}; heads of a multiple of 4 are wanted`,
+  );
   return { ...vision, imageToken };
 }
 
