@@ -35,8 +35,8 @@ test('all dialects give the same answer and the same usage, streamed and whole',
     t.is(message.content.map((block) => (block.type === 'text' ? block.text : '')).join(''), text);
     t.is(message.stop_reason, 'end_turn');
     const { input_tokens: computed, cache_read_input_tokens: cached, output_tokens: output } = message.usage;
-    t.is(computed + (cached ?? 0), expected.usage?.prompt_tokens);
-    t.is(output, expected.usage?.completion_tokens);
+    t.is(expected.usage?.prompt_tokens, computed + (cached ?? 0));
+    t.is(expected.usage?.completion_tokens, output);
   }
   const input = { model: 'cortex-tiny', input: question, temperature: 0, max_output_tokens: 64 };
   for (const response of [
@@ -44,7 +44,7 @@ test('all dialects give the same answer and the same usage, streamed and whole',
     await openai().responses.stream(input).finalResponse(),
   ]) {
     t.is(response.output_text, text);
-    t.is(response.usage?.input_tokens, expected.usage?.prompt_tokens);
+    t.is(expected.usage?.prompt_tokens, response.usage?.input_tokens);
   }
 });
 
