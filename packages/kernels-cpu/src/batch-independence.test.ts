@@ -1,16 +1,20 @@
 import test from 'ava';
 import { addonUnderTest, isasHere } from './addon.fixture.js';
 import { cpuBackend } from './index.js';
-import { RandomModel, randomCheckpoint, randomTokens, smallModel } from './random-model.fixture.js';
+import { RandomModel, randomCheckpoint, randomTokens, smallModel, sparseModel } from './random-model.fixture.js';
 
 // Bound: equality of every bit. Mutations that break it: a sum over keys that is cut by the tile or the team instead of the
-// position; a product fused with a sum in one tile shape only; quantising by batch instead of by row.
-const formats = ['Q4_K', 'Q8_0', 'BF16', 'F32'] as const;
+// position; a product fused with a sum in one tile shape only; quantising by batch instead of by row; a sum over experts in the order of
+// the experts' groups.
+const models = [
+  ...(['Q4_K', 'Q8_0', 'BF16', 'F32'] as const).map((format) => ({ ...smallModel, format })),
+  ...(['Q4_K', 'BF16'] as const).map((format) => ({ ...sparseModel, format })),
+];
 
 for (const isa of isasHere()) {
-  for (const format of formats) {
-    test(`cpu ${isa}, ${format}: a row's logits are the same bits in any chunking, batch and team`, async (t) => {
-      const config = { ...smallModel, format };
+  for (const config of models) {
+    const what = `${config.format}${config.experts ? ' experts' : ''}`;
+    test(`cpu ${isa}, ${what}: a row's logits are the same bits in any chunking, batch and team`, async (t) => {
       const { checkpoint, dispose } = randomCheckpoint(config);
       const backend = cpuBackend({ isa, ...addonUnderTest() });
       const load = (threads: number) => RandomModel.load({ config, checkpoint, backend, threads });

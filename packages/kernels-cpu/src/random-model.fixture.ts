@@ -15,6 +15,8 @@ import {
   header,
   type KvFormat,
   matrixRow,
+  moeBlock,
+  moeRows,
   named,
   type Program,
   paperCheckpoint,
@@ -26,7 +28,7 @@ import {
 } from '@helexa/graph';
 import { fillDevice } from '@helexa/graph/conformance';
 
-/** Sizes of a small model with every op that a dense family uses. */
+/** Sizes of a small model with every op that a family without recurrent state uses. */
 export interface RandomModelConfig {
   readonly vocab: number;
   readonly hidden: number;
@@ -37,6 +39,8 @@ export interface RandomModelConfig {
   readonly headDim: number;
   readonly window?: number;
   readonly format: WeightFormat;
+  /** Its feed-forward networks are this many experts and a shared one, each `inner` wide. */
+  readonly experts?: { readonly count: number; readonly chosen: number };
 }
 
 export const smallModel: RandomModelConfig = {
@@ -50,11 +54,14 @@ export const smallModel: RandomModelConfig = {
   format: 'Q8_0',
 };
 
+/** The same with experts. */
+export const sparseModel: RandomModelConfig = { ...smallModel, inner: 256, experts: { count: 6, chosen: 2 } };
+
 const eps = 1e-6;
 const name = (tensor: string) => named(`layers.{layer}.${tensor}`, '');
 const computed = { safetensors: [], gguf: [] };
 
-/** A dense family with fused projections, norms of heads, rotary positions and a gated MLP. */
+/** A family with fused projections, norms of heads, rotary positions, and a gated MLP or experts. */
 export const randomArchitecture = defineArchitecture<RandomModelConfig>({
   name: 'random',
   contractVersion,
@@ -70,7 +77,7 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
     maxContext: 1 << 20,
     state: Array.from({ length: layers }, () => ({ kind: 'kv' as const, kvHeads, headDim })),
   }),
-  weights({ vocab, hidden, inner, heads, kvHeads, headDim, ...config }) {
+  weights({ vocab, hidden, inner, heads, kvHeads, headDim, experts, ...config }) {
     const layers = Array.from({ length: config.layers }, (_, layer) => layer);
     const vocabCut: Cut = { name: 'vocab', unit: 'tokens', count: vocab, uneven: true };
     const headsCut: Cut = { name: 'heads', unit: 'kv heads', count: kvHeads, repeats: true };
@@ -102,27 +109,35 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
         norm('kNorm', headDim),
         matrixRow('attnOut', [hidden, heads * headDim], name('attnOut'), cols(headsCut)),
         norm('mlpNorm', hidden),
-        fusedRow(
-          'gateUp',
-          hidden,
-          ['gate', 'up'].map((part) => ({ name: part, rows: inner, ...name(part) })),
-          rows(innerCut),
-        ),
-        matrixRow('down', [hidden, inner], name('down'), cols(innerCut)),
+        ...(experts
+          ? moeRows({ layers, hidden, experts: experts.count, inner, shared: inner, prefixes: ['layers.{layer}.mlp'] })
+          : [
+              fusedRow(
+                'gateUp',
+                hidden,
+                ['gate', 'up'].map((part) => ({ name: part, rows: inner, ...name(part) })),
+                rows(innerCut),
+              ),
+              matrixRow('down', [hidden, inner], name('down'), cols(innerCut)),
+            ]),
         vectorRow('finalNorm', hidden, named('finalNorm', '')),
         matrixRow('head', [vocab, hidden], named('head', ''), { cut: { axis: 'rows', cut: vocabCut } }),
       ],
       ignored: [],
     };
   },
-  forward(b, { layers, headDim, window }) {
+  forward(b, { layers, headDim, window, experts }) {
     const rotary = { headDim, rotaryDim: headDim, attentionFactor: 1 };
     const options = { rotary, eps, ...(window === undefined ? {} : { window }) };
     let x = b.embed(b.weight('embed'));
     for (let layer = 0; layer < layers; layer++) {
       b.layer(layer, () => {
         x = b.add(x, attentionBlock(b, b.rmsNorm(x, b.weight('attnNorm'), eps), options));
-        x = b.add(x, gatedMlpBlock(b, b.rmsNorm(x, b.weight('mlpNorm'), eps)));
+        const normed = b.rmsNorm(x, b.weight('mlpNorm'), eps);
+        const mixed = experts
+          ? moeBlock(b, normed, { experts: experts.count, chosen: experts.chosen, renormalise: true })
+          : gatedMlpBlock(b, normed);
+        x = b.add(x, mixed);
       });
     }
     const last = b.rmsNorm(b.gatherRows(x), b.weight('finalNorm'), eps);
@@ -155,8 +170,7 @@ export function randomCheckpoint(config: RandomModelConfig): { checkpoint: Check
       const isVector = entry.shape.length === 1;
       const scale = isVector ? 0.2 : 1.7 / Math.sqrt(entry.shape[1]!);
       const values = Float32Array.from({ length: elements }, () => (isVector ? 1 : 0) + scale * (2 * next() - 1));
-      const format = isVector ? 'F32' : config.format;
-      writeSync(handle, quantise(format, values), 0, entry.end - entry.begin, entry.begin);
+      writeSync(handle, quantise(entry.format as WeightFormat, values), 0, entry.end - entry.begin, entry.begin);
       return [entry.name, { ...entry, file }] as const;
     }),
   );

@@ -17,6 +17,7 @@ import {
   randomCheckpoint,
   randomTokens,
   smallModel,
+  sparseModel,
   testLimits,
 } from './random-model.fixture.js';
 
@@ -25,14 +26,14 @@ const config = { ...smallModel, layers: 1 };
 const limits = testLimits(config.vocab);
 const runs = 300;
 
-const compileFor = (backend: Backend): Program =>
+const compileFor = (backend: Backend, model = config): Program =>
   compileFromConfig({
     architecture: randomArchitecture,
-    config,
+    config: model,
     ranks: 1,
     backend,
     limits,
-    format: () => config.format,
+    format: () => model.format,
   }).programs[0]!;
 
 async function refusedOrRun(backend: Backend, spec: ModelSpec): Promise<void> {
@@ -68,39 +69,43 @@ test('load answers random programs with program_invalid alone', async (t) => {
   t.pass();
 });
 
-test('load answers a good program with a few words changed with program_invalid, or it runs', async (t) => {
-  const backend = cpuBackend(addonUnderTest());
-  const { checkpoint, dispose } = randomCheckpoint(config);
-  const good = compileFor(backend);
-  const change = fc.tuple(fc.integer({ min: 0, max: good.words.length - 1 }), anyWord);
-  const near = fc.tuple(fc.integer({ min: 0, max: good.words.length - 1 }), fc.integer({ min: -64, max: 64 }));
-  let ran = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(change, { maxLength: 2 }), fc.array(near, { maxLength: 2 }), async (changes, moves) => {
-      const words = good.words.slice();
-      for (const [at, value] of changes) words[at] = value;
-      for (const [at, by] of moves) words[at] = words[at]! + by;
-      try {
-        const model = await RandomModel.load({
-          config,
-          checkpoint,
-          backend,
-          threads: 2,
-          change: (p) => ({ ...p, words }),
-        });
-        await model.step([{ slot: 0, tokens: randomTokens(9, config.vocab), past: 0 }]);
-        await model.dispose();
-        ran++;
-      } catch (error) {
-        if (!CortexError.isInstance(error) || error.code !== 'program_invalid') throw error;
-      }
-    }),
-    { numRuns: runs, seed: 2 },
-  );
-  await backend.dispose();
-  dispose();
-  t.true(ran > 0, 'some changes leave a program that runs');
-});
+for (const [what, subject] of [
+  ['dense', config],
+  ['sparse', { ...sparseModel, inner: 64, layers: 1 }],
+] as const)
+  test(`load answers a good ${what} program with a few words changed with program_invalid, or it runs`, async (t) => {
+    const backend = cpuBackend(addonUnderTest());
+    const { checkpoint, dispose } = randomCheckpoint(subject);
+    const good = compileFor(backend, subject);
+    const change = fc.tuple(fc.integer({ min: 0, max: good.words.length - 1 }), anyWord);
+    const near = fc.tuple(fc.integer({ min: 0, max: good.words.length - 1 }), fc.integer({ min: -64, max: 64 }));
+    let ran = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 2 }), fc.array(near, { maxLength: 2 }), async (changes, moves) => {
+        const words = good.words.slice();
+        for (const [at, value] of changes) words[at] = value;
+        for (const [at, by] of moves) words[at] = words[at]! + by;
+        try {
+          const model = await RandomModel.load({
+            config: subject,
+            checkpoint,
+            backend,
+            threads: 2,
+            change: (p) => ({ ...p, words }),
+          });
+          await model.step([{ slot: 0, tokens: randomTokens(9, subject.vocab), past: 0 }]);
+          await model.dispose();
+          ran++;
+        } catch (error) {
+          if (!CortexError.isInstance(error) || error.code !== 'program_invalid') throw error;
+        }
+      }),
+      { numRuns: runs, seed: 2 },
+    );
+    await backend.dispose();
+    dispose();
+    t.true(ran > 0, 'some changes leave a program that runs');
+  });
 
 test('load answers limits, tensors and caches out of range with typed errors alone', async (t) => {
   const backend = cpuBackend(addonUnderTest());
