@@ -24,7 +24,7 @@ interface Line {
   readonly model: string;
   readonly case: string;
   readonly mode: string;
-  readonly verdict: 'ok' | 'FAIL' | 'skipped';
+  readonly verdict: 'ok' | 'FAIL' | 'refused' | 'skipped';
   readonly text: string;
   readonly figures?: object;
 }
@@ -97,7 +97,8 @@ async function main(args: string[]): Promise<number> {
     await backend.dispose();
   }
   const count = (verdict: Line['verdict']) => lines.filter((line) => line.verdict === verdict).length;
-  if (!values.json) console.log(`${count('ok')} ok, ${count('FAIL')} failed, ${count('skipped')} skipped`);
+  const summary = `${count('ok')} ok, ${count('FAIL')} failed, ${count('refused')} refused, ${count('skipped')} skipped`;
+  if (!values.json) console.log(summary);
   return count('FAIL') > 0 || count('ok') === 0 ? 1 : 0;
 }
 
@@ -118,9 +119,15 @@ async function checkModel(model: ParityModel, settings: Settings, report: (line:
     await checkLogits(model, settings, report);
   } catch (error) {
     if (!CortexError.isInstance(error)) throw error;
-    const verdict = unsupportedCodes.has(error.code) ? unsupported : 'FAIL';
+    const verdict = verdictOf(error, unsupported);
     report({ model: model.name, case: '-', mode: '-', verdict, text: `not run: ${error.message}` });
   }
+}
+
+/** A rank count that a model's own counts do not allow is the right answer to it, said aloud, not a failure. */
+function verdictOf(error: CortexError, unsupported: 'FAIL' | 'skipped'): Line['verdict'] {
+  if (error.code === 'cannot_shard') return 'refused';
+  return unsupportedCodes.has(error.code) ? unsupported : 'FAIL';
 }
 
 async function checkLogits(model: ParityModel, settings: Settings, report: (line: Line) => void): Promise<void> {
