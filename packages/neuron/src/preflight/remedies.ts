@@ -1,12 +1,12 @@
-import { blockOf, CortexError, type WeightFormat } from '@helexa/core';
-import { type PlannedModel, type PlanOptions, planModel } from '../model/loader.js';
+import { CortexError, type QuantFormat } from '@helexa/core';
+import { type PlanOptions, planModel } from '../model/loader.js';
 import type { RepositoryFile } from '../sources/repository-file.js';
 import type { Classification } from './classify.js';
 
 /** Ranks that are tried when a model does not fit on those asked for. */
 const triedRanks = [2, 3, 4, 6, 8, 16];
-/** Quantisations that a person finds releases of, largest first. */
-const triedFormats: readonly WeightFormat[] = ['Q8_0', 'Q6_K', 'Q5_K', 'Q4_K'];
+/** Quantisations that are tried, those of most bits first. */
+const triedQuants: readonly QuantFormat[] = ['Q8_0', 'Q6_K', 'Q5_K', 'Q4_K', 'Q4_0'];
 
 export interface RemedyOptions {
   readonly plan: PlanOptions;
@@ -15,71 +15,53 @@ export interface RemedyOptions {
   readonly files: readonly RepositoryFile[];
 }
 
-/** What would make a model fit that does not: other ranks, or weights of fewer bits. Each is checked before it is said. */
+/** What would make a model fit that does not: more devices, or weights of fewer bits. Each is planned before it is said. */
 export async function findRemedies(options: RemedyOptions): Promise<string[]> {
-  const { plan } = options;
-  const { ranks = 1 } = plan;
-  const unbounded = await planModel({ ...plan, deviceMemory: Array.from({ length: ranks }, () => 0) });
-  const budget = await budgetOf(plan, unbounded);
-  return [...(await moreRanks(plan, ranks)), ...fewerBits(options, unbounded, budget)];
+  return [...(await moreRanks(options.plan)), ...(await fewerBits(options))];
 }
 
 /** More devices like the ones given; ranks that share one device's memory gain nothing. */
-async function moreRanks(plan: PlanOptions, ranks: number): Promise<string[]> {
+async function moreRanks(plan: PlanOptions): Promise<string[]> {
+  const { ranks = 1 } = plan;
   const found = await plan.backend.discover();
   const each = plan.deviceMemory ? Math.min(...plan.deviceMemory) : found.length > ranks ? found[0]!.freeBytes : 0;
   if (each === 0) return [];
   for (const count of triedRanks.filter((tried) => tried > ranks)) {
     const deviceMemory = Array.from({ length: count }, () => each);
-    try {
-      await planModel({ ...plan, ranks: count, deviceMemory });
-    } catch (error) {
-      if (CortexError.isInstance(error) && ['cannot_shard', 'model_does_not_fit'].includes(error.code)) continue;
-      throw error;
-    }
-    return [`Use --tp ${count}, on devices with ${gibibytes(each)} each`];
+    if (await canPlan({ ...plan, ranks: count, deviceMemory }))
+      return [`Use --tp ${count}, on devices with ${gibibytes(each)} each`];
   }
   return [];
 }
 
-/** Bytes that the weights may take in all. */
-async function budgetOf(plan: PlanOptions, planned: PlannedModel): Promise<number> {
+/** A smaller file of the same repository, or weights that are quantised as they are loaded. */
+async function fewerBits({ plan, classification, files }: RemedyOptions): Promise<string[]> {
+  const { checkpoint, quant = null } = plan;
+  if (checkpoint?.kind !== 'gguf') {
+    const smaller = triedQuants.slice(quant === null ? 0 : triedQuants.indexOf(quant) + 1);
+    for (const wanted of smaller)
+      if (await canPlan({ ...plan, quant: wanted })) return [`Use --quant ${wanted.toLowerCase()}`];
+    return [];
+  }
+  const bytesOf = (names: readonly string[]) =>
+    files.reduce((sum, file) => sum + (names.includes(file.name) ? (file.bytes ?? 0) : 0), 0);
+  const used = bytesOf(classification.ggufs.find(({ parts }) => checkpoint.path.endsWith(parts[0]!))?.parts ?? []);
+  const [smallest] = classification.ggufs
+    .map(({ file, parts }) => ({ file, bytes: bytesOf(parts) }))
+    .filter(({ bytes }) => bytes > 0 && bytes < used)
+    .toSorted((one, other) => one.bytes - other.bytes);
+  return smallest ? [`Try '${smallest.file}' of the same repository, the smallest: ${gibibytes(smallest.bytes)}`] : [];
+}
+
+async function canPlan(plan: PlanOptions): Promise<boolean> {
   try {
     await planModel(plan);
-    return Number.POSITIVE_INFINITY;
+    return true;
   } catch (error) {
-    if (!CortexError.isInstance(error) || error.code !== 'model_does_not_fit') throw error;
-    const { wantBytes, haveBytes } = error.details as { wantBytes: number; haveBytes: number };
-    const ranks = planned.compiled.plan.ranks;
-    const weightBytes = ranks.reduce((sum, rank) => sum + rank.weightBytes, 0);
-    // The failing device's shortfall, as if every device had it: a remedy must not promise too much.
-    return weightBytes - (wantBytes - haveBytes) * (plan.deviceMemory ? ranks.length : 1);
+    // Whatever refuses it, it is no remedy.
+    if (CortexError.isInstance(error) && error.status === 422) return false;
+    throw error;
   }
-}
-
-function fewerBits({ classification, files }: RemedyOptions, planned: PlannedModel, budget: number): string[] {
-  if (planned.checkpoint.kind === 'gguf') {
-    const smaller = classification.ggufs
-      .map(({ file, parts }) => ({
-        file,
-        bytes: files.reduce((sum, each) => sum + (parts.includes(each.name) ? (each.bytes ?? 0) : 0), 0),
-      }))
-      .filter(({ bytes }) => bytes > 0 && bytes <= budget)
-      .toSorted((a, b) => b.bytes - a.bytes)[0];
-    return smaller ? [`Take '${smaller.file}' of the same repository: ${gibibytes(smaller.bytes)}`] : [];
-  }
-  const matrices = planned.compiled.programs.flatMap(({ tensors }) => tensors);
-  for (const format of triedFormats) {
-    const bytes = matrices.reduce((sum, { format: stored, rows, cols }) => {
-      const bytesAs = (each: WeightFormat) => (rows * cols * blockOf[each].bytes) / blockOf[each].elements;
-      return (
-        sum +
-        Math.min(bytesAs(stored), stored === 'F32' || cols % 256 !== 0 ? Number.POSITIVE_INFINITY : bytesAs(format))
-      );
-    }, 0);
-    if (bytes <= budget) return [`Use weights in ${format}: about ${gibibytes(bytes)}`];
-  }
-  return [];
 }
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GiB`;

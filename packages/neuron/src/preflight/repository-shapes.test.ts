@@ -327,8 +327,8 @@ test('preflight adds up what a download would take', async (t) => {
 });
 
 test('preflight says what would make a model fit, and that is then true', async (t) => {
-  // The weights in 16 bits take about 30 MiB more than there is; two devices share them.
-  const large = { ...tinyConfig, vocab_size: 300_000 };
+  // Seven tenths of the weights find room: half of them do on each of two devices, and all of them in 8 bits.
+  const large = { ...tinyConfig, intermediate_size: 131_072 };
   const parsed = architecture.parseConfig(large, 'config.json');
   let at = 0;
   const entries = listCheckpointTensors(architecture.weights(parsed), 'safetensors').map(({ name, shape }) => {
@@ -340,13 +340,21 @@ test('preflight says what would make a model fit, and that is then true', async 
   const files = { 'config.json': text(large), 'model.safetensors': { head, bytes: head.length + at } };
   const deviceMemory = [128 * mib + Math.ceil(0.7 * at)];
   const refused = await check(t, { files, options: { deviceMemory }, wants: {} });
-  t.regex(refused.refusals[0]?.suggestion ?? '', /--tp 2/);
+  t.regex(refused.refusals[0]?.suggestion ?? '', /--tp 2.*; or Use --quant q8_0/);
+  t.true((await check(t, { files, options: { deviceMemory, quant: 'q8_0' }, wants: {} })).ok);
   const twice = await check(t, {
     files,
     options: { ranks: 2, deviceMemory: [...deviceMemory, ...deviceMemory] },
     wants: {},
   });
   t.true(twice.ok);
+});
+
+test('preflight names the smallest file of a repository when the one in use does not fit', async (t) => {
+  const files = { 'tiny-Q8_0.gguf': gguf(), 'tiny-Q4_0.gguf': gguf(half(0)), 'tiny-Q2_K.gguf': gguf(half(1)) };
+  const options = { quant: 'Q8_0', deviceMemory: [100 * mib] };
+  const { refusals } = await check(t, { files, options, wants: {} });
+  t.regex(refusals[0]?.suggestion ?? '', /Try 'tiny-Q(?:4_0|2_K)\.gguf'/);
 });
 
 test('preflight leaves what is no refusal to be thrown', async (t) => {
