@@ -234,7 +234,8 @@ class Gateway {
       '/v1/responses/input_tokens': { POST: inputTokensHandler(translation) },
       '/admin/reload': {
         POST: async ({ response }) => {
-          await this.#catalogueFile?.reload();
+          const problem = await this.#catalogueFile?.reload();
+          if (problem !== undefined) throw problem;
           sendJson(response, 200, { models: this.#catalogue.entries.size, aliases: this.#catalogue.aliases.size });
         },
       },
@@ -344,7 +345,9 @@ class Gateway {
         closing ??= this.#close(main, metrics, drainTimeoutMs);
         return closing;
       };
-      const reload = async (): Promise<void> => this.#catalogueFile?.reload();
+      const reload = async (): Promise<void> => {
+        await this.#catalogueFile?.reload();
+      };
       return { url: main.url, metricsUrl: metrics.url, reload, close };
     } catch (error) {
       for (const server of servers) void server.stop();

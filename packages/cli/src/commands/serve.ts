@@ -12,7 +12,9 @@ export default class Serve extends BaseCommand {
     `Presents the neurons of cortex.toml as one OpenAI compatible address until it is told to end.
 
 Settings come from ./cortex.toml, ~/.config/cortex/cortex.toml or /etc/cortex/cortex.toml, whichever is found first, then
-from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show gateway' prints what is in force, and why.`;
+from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show gateway' prints what is in force, and why.
+
+The model catalogue that 'models_config' names is read again when it changes, and on SIGHUP.`;
   static override examples = [
     { description: 'Run with the configuration found.', command: '<%= config.bin %> serve' },
     { description: 'Run with another file.', command: '<%= config.bin %> serve --config ./fleet.toml' },
@@ -24,12 +26,15 @@ from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show ga
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
     const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
     const gateway = await startGateway({ config, logger: stderrLogger('gateway', config.log.level) });
+    const reload = (): void => void gateway.reload();
+    process.on('SIGHUP', reload);
     try {
       if (this.jsonEnabled())
         process.stdout.write(`${JSON.stringify({ url: gateway.url, metricsUrl: gateway.metricsUrl })}\n`);
       else this.log(`The gateway answers at ${gateway.url}/v1, its metrics at ${gateway.metricsUrl}/metrics`);
       await watch.first;
     } finally {
+      process.off('SIGHUP', reload);
       await gateway.close();
       watch.close();
     }

@@ -21,7 +21,7 @@ const stampOf = async (file: string): Promise<string> => {
 export class CatalogueFile {
   readonly #options: CatalogueFileOptions;
   #stamp = '';
-  #running: Promise<void> | undefined;
+  #running: Promise<unknown> | undefined;
   #cancelNext: (() => void) | undefined;
   #isClosed = false;
 
@@ -35,15 +35,16 @@ export class CatalogueFile {
     this.#schedule();
   }
 
-  /** Reads the file now. The catalogue stays what it was when the file cannot be used. */
-  reload(): Promise<void> {
+  /** Reads the file now. Settles with what is wrong with it, when the catalogue stays what it was. */
+  reload(): Promise<unknown> {
     return this.#once(() => this.#read());
   }
 
-  #once(run: () => Promise<void>): Promise<void> {
+  #once(run: () => Promise<void>): Promise<unknown> {
     this.#running ??= run()
       .catch((error: unknown) => {
         if (!this.#isClosed) this.#options.onError(error);
+        return error;
       })
       .finally(() => {
         this.#running = undefined;

@@ -27,6 +27,8 @@ export interface BrokerOptions {
 /** A place at a model of a node, held until it is released. */
 export interface Lease {
   readonly node: NodeState;
+  /** True when it was not to be had at once. */
+  readonly hasWaited: boolean;
   release(): void;
 }
 
@@ -147,7 +149,7 @@ export class Broker {
     const sinceMs = this.#options.effects.now();
     const ask: Ask = { model, sinceMs, exclude, preferred };
     const decision = decide(this.view(), ask);
-    if (decision.kind === 'serve') return this.#lease(decision.node, model);
+    if (decision.kind === 'serve') return this.#lease(decision.node, model, false);
     if (decision.kind === 'refuse') throw decision.error;
     return await new Promise<Lease>((resolve, reject) => {
       const onAbort = (): void => {
@@ -201,7 +203,7 @@ export class Broker {
     return (others.length > 0 ? Math.min(...others) : 0) + this.#history.expectedMs(model);
   }
 
-  #lease(node: NodeState, model: string): Lease {
+  #lease(node: NodeState, model: string, hasWaited: boolean): Lease {
     const key = keyOf(node.name, model);
     const use = (): void => void this.#usedMs.set(key, this.#options.effects.now());
     this.#leases.set(key, (this.#leases.get(key) ?? 0) + 1);
@@ -209,6 +211,7 @@ export class Broker {
     let isHeld = true;
     return {
       node,
+      hasWaited,
       release: () => {
         if (!isHeld) return;
         isHeld = false;
@@ -294,7 +297,7 @@ export class Broker {
     const decision: Decision = decide(this.view(), waiter.ask);
     switch (decision.kind) {
       case 'serve':
-        waiter.resolve(this.#lease(decision.node, waiter.ask.model));
+        waiter.resolve(this.#lease(decision.node, waiter.ask.model, true));
         return undefined;
       case 'refuse':
         waiter.reject(decision.error);

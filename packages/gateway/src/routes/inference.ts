@@ -16,7 +16,6 @@ import { spliceModel } from '../proxy/splice-model.js';
 import { TokenObserver } from '../proxy/token-observer.js';
 import { type AffinityTable, affinityKey } from '../router/affinity.js';
 import type { Broker, Lease } from '../router/broker.js';
-import { dialectOf } from '../translate/dialect.js';
 
 export interface InferenceOptions {
   readonly fleet: () => Fleet;
@@ -39,6 +38,8 @@ export interface InferenceOptions {
 export interface Inference {
   readonly model: string;
   readonly stream: boolean;
+  /** What a stream that nobody answers yet is kept alive with; a comment that says how long it may take when absent. */
+  readonly silence?: () => string;
   /** Path at the neuron. */
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
@@ -73,23 +74,18 @@ const reserve = (
 /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. */
 const acquire = async (
   { broker, clock, keepAliveMs, metrics }: InferenceOptions,
-  { response, request, path, signal, facts }: Exchange,
-  {
-    model,
-    stream,
-    preferred,
-    exclude,
-  }: { model: string; stream: boolean; preferred: string | undefined; exclude: ReadonlySet<string> },
+  { response, signal, facts }: Exchange,
+  { model, stream, silence }: Inference,
+  { preferred, exclude }: { preferred: string | undefined; exclude: ReadonlySet<string> },
 ): Promise<Lease> => {
   const beganMs = clock.now();
-  const isAnthropic = dialectOf(path, request.headers) === 'anthropic';
   let cancel = (): void => {};
   const tell = (): void => {
     cancel = clock.after(keepAliveMs, () => {
       const progress = broker.progressOf(model);
       const seconds = (ms = 0): number => Math.round(ms / 1000);
       const about = `waiting for the model, ${seconds(progress?.waitedMs)} s; about ${seconds(progress?.expectedMs)} s more`;
-      response.keepAlive(isAnthropic ? 'event: ping\ndata: {"type":"ping"}\n\n' : `: ${about}\n\n`);
+      response.keepAlive(silence?.() ?? `: ${about}\n\n`);
       tell();
     });
   };
@@ -98,6 +94,7 @@ const acquire = async (
     const lease = await broker.acquire({ model, signal, exclude, preferred });
     const waitedMs = clock.now() - beganMs;
     metrics.queue.observe({ model, node: lease.node.name }, waitedMs / 1000);
+    if (lease.hasWaited) metrics.coldStarts.inc({ model, node: lease.node.name });
     if (exclude.size === 0) facts['queue_ms'] = Math.round(waitedMs);
     return lease;
   } finally {
@@ -179,7 +176,7 @@ const relayToFleet = async (
 ): Promise<void> => {
   const { broker, affinity, metrics } = options;
   const { signal, facts, request } = exchange;
-  const { model, stream } = inference;
+  const { model } = inference;
   const key = affinityKey(request.headers, model, inference.body);
   const exclude = new Set<string>();
   let lastError: CortexError | undefined;
@@ -188,7 +185,7 @@ const relayToFleet = async (
     if (lastError && (signal.aborted || !broker.hasOther(model, exclude))) throw lastError;
     let lease: Lease;
     try {
-      lease = await acquire(options, exchange, { model, stream, preferred: affinity.get(key), exclude });
+      lease = await acquire(options, exchange, inference, { preferred: affinity.get(key), exclude });
     } catch (error) {
       if (signal.aborted && !CortexError.isInstance(error)) {
         facts['abandoned'] = true;
