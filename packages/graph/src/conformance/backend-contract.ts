@@ -1,7 +1,8 @@
 import { CortexError } from '@helexa/core';
 import type { Backend, DeviceModel } from '../backend.js';
+import { visionOps } from '../opcodes.js';
 import { instructionWords, word } from '../program.js';
-import { header } from '../step.js';
+import { header, patchPlace } from '../step.js';
 import type { SuiteAssertions } from './architecture.suite.js';
 import { type BackendCase, rowsStep } from './case.js';
 import type { CaseTensor } from './case-writer.js';
@@ -144,6 +145,76 @@ const survivesBadSteps: ContractCheck = async (t, backend) => {
   await model.dispose();
 };
 
+/** Every op of a vision tower, and a text row for each feature. */
+const seeing: BackendCase = {
+  ...subject,
+  vision: { maxPatches: 16, patchWidth: 8, maxFeatures: 16, featureWidth: 32 },
+  steps: [
+    {
+      images: [
+        [2, 2],
+        [2, 4],
+      ],
+      sequences: [{ slot: 0, start: 0, tokens: [3, -1, -2, -3, 4] }],
+    },
+  ],
+  build(writer) {
+    const table = writer.matrix('places', [16], 8, { lookup: true });
+    const x = writer.run('add', [
+      writer.patches('x', 8, 8),
+      writer.run('patch_position', [], { table }, { side: 4 })[0]!,
+    ])[0]!;
+    const turned = writer.run('rope_2d', [x], { inverseFrequency: writer.vector('f', 2) }, { headDim: 8 })[0]!;
+    const seen = writer.run('attend_dense', [turned, turned, x], {}, { headDim: 4, scale: 0.5 })[0]!;
+    return writer.finishFeatures(writer.run('patch_merge', [seen], {}, { merge: 2 })[0]!);
+  },
+};
+
+const isSeeing = ({ ops }: Backend): boolean => visionOps.every((op) => ops.has(op));
+
+const patchOf = (what: keyof typeof patchPlace, patch: number) => (model: DeviceModel) =>
+  model.layout.patches + patchPlace[what] * 16 + patch;
+
+/** Each spoils one word of a good step with images. */
+const imageSpoils: readonly (readonly [string, (model: DeviceModel) => number, number])[] = [
+  ['too many patches', ({ layout }) => layout.header + header.patches, 17],
+  ['a negative count of patches', ({ layout }) => layout.header + header.patches, -1],
+  ['too many features', ({ layout }) => layout.header + header.features, 17],
+  ['a feature beyond the last', ({ layout }) => layout.tokens + 1, -17],
+  ['a patch below its grid', patchOf('y', 3), 2],
+  ['a patch beside its grid', patchOf('x', 5), 4],
+  ['a patch before its grid', patchOf('x', 5), -1],
+  ['a grid of nothing', patchOf('gridHeight', 0), 0],
+  ['a grid larger than any step', patchOf('gridWidth', 0), 17],
+  ['an image that begins at 1', patchOf('image', 0), 1],
+  ['an image after a later one', patchOf('image', 11), 0],
+];
+
+const survivesBadImages: ContractCheck = async (t, backend) => {
+  // Such a backend refuses a program with these ops at load, as it does any other.
+  if (!isSeeing(backend)) {
+    t.true(visionOps.some((op) => !backend.ops.has(op)));
+    return;
+  }
+  const { programs, parts, limits } = lowerCase(seeing, { mutated: false });
+  const model = await backend.load({ programs, devices: [0], limits, kvFormat: [...backend.kvFormats][0]! });
+  await uploadAll(model, 0, parts[0]!.tensors);
+  await model.seal();
+  const run = async () => {
+    writeStep(model, seeing, seeing.steps[0]!, false);
+    await model.step();
+    return [readAnswer(model)];
+  };
+  const good = await run();
+  for (const [what, wordOf, value] of imageSpoils) {
+    writeStep(model, seeing, seeing.steps[0]!, false);
+    new Int32Array(model.buffer)[wordOf(model)] = value;
+    t.deepEqual(await codeOf(t, what, () => model.step()), 'step_invalid', what);
+    t.deepEqual(distance(await run(), good), 0, `the step after ${what} answers otherwise`);
+  }
+  await model.dispose();
+};
+
 const disposes: ContractCheck = async (t, backend) => {
   const { model, tensors } = await load(backend);
   await uploadAll(model, 0, tensors);
@@ -188,7 +259,12 @@ const various: BackendCase = {
 
 /** A wrong word is refused at load, or leads to some answer; it never reaches memory that is not the model's. */
 const survivesWrongWords: ContractCheck = async (t, backend) => {
-  const lowered = lowerCase(various, { mutated: false });
+  await spoilWords(t, backend, various);
+  if (isSeeing(backend)) await spoilWords(t, backend, seeing);
+};
+
+async function spoilWords(t: SuiteAssertions, backend: Backend, spec: BackendCase): Promise<void> {
+  const lowered = lowerCase(spec, { mutated: false });
   const [program] = lowered.programs;
   const next = randomStream('wrong words');
   const values = [-1, 0, 1, 3, 17, 64, 4096, 2 ** 20, 2 ** 31 - 1, -(2 ** 31)];
@@ -199,7 +275,7 @@ const survivesWrongWords: ContractCheck = async (t, backend) => {
     const at = Math.floor(next() * words.length);
     words[at] = values[Math.floor(next() * values.length)]!;
     try {
-      await runCase(various, backend, { ...lowered, programs: [{ ...program!, words }] }, options);
+      await runCase(spec, backend, { ...lowered, programs: [{ ...program!, words }] }, options);
     } catch (error) {
       const what = `word ${at % instructionWords} of instruction ${Math.floor(at / instructionWords)} as ${words[at]}`;
       t.true(CortexError.isInstance(error), `${what} ends with ${error}; a typed error is wanted`);
@@ -208,7 +284,7 @@ const survivesWrongWords: ContractCheck = async (t, backend) => {
   }
   // Most words are checked; those of absent operands and unused parameters are not read.
   t.true(refused > 20, `only ${refused} of 200 wrong words are refused`);
-};
+}
 
 /** What a backend does around the arithmetic, by the title of its test. */
 export const contractCases: readonly (readonly [title: string, check: ContractCheck])[] = [
@@ -216,6 +292,7 @@ export const contractCases: readonly (readonly [title: string, check: ContractCh
   ['survives any wrong word of a program', survivesWrongWords],
   ['seals only when every row was filled exactly once', sealsFilledOnly],
   ['refuses a bad step and runs the next', survivesBadSteps],
+  ['refuses a bad image and runs the next step', survivesBadImages],
   ['refuses a step before seal', refusesEarlySteps],
   ['disposes after the running step, and then refuses', disposes],
   ['runs two models side by side', runsTwoModels],
