@@ -406,6 +406,23 @@ test('control routes have the shapes that gateways read', async (t) => {
   t.regex(metrics, /^cortex_neuron_kv_pages_free\{model="tiny"\} \d+$/m);
 });
 
+test('POST /models/load quantises as it is told, says so, and refuses a name it does not know', async (t) => {
+  const own = await startTinyNeuron({ isLoaded: false });
+  try {
+    const unknown = await post(own, '/models/load', { model_id: 'tiny', quant: 'q8_1' });
+    t.is(unknown.status, 400);
+    const { error } = (await unknown.json()) as { error: { code: string; param: string; suggestion: string } };
+    t.like(error, { code: 'quant_unknown', param: 'quant', suggestion: "Did you mean 'q8_0'?" });
+    t.is((await post(own, '/models/load', { model_id: 'tiny', quant: 'q8_0' })).status, 200);
+    const rows = (await (await fetch(`${own.url}/models`)).json()) as { id: string }[];
+    t.like(rows[0], { id: 'tiny', status: 'loaded', quant: 'q8_0' });
+    const answer = await post(own, '/v1/completions', { model: 'tiny', prompt: 'a', max_tokens: 2 });
+    t.is(answer.status, 200);
+  } finally {
+    await own.close();
+  }
+});
+
 test('a model is loaded once for all who ask, listed while absent, and unloaded', async (t) => {
   const own = await startTinyNeuron({ isLoaded: false });
   const statusOf = async () => neuronModels.parse(await (await fetch(`${own.url}/models`)).json())[0]!.status;
