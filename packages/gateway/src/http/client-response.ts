@@ -13,6 +13,8 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   #early: Early = 'nothing';
   #isAnswered = false;
   #pieces: Buffer[] = [];
+  /** How an error is said in the stream that has been opened; as an event of its own when absent. */
+  sayError: ((body: unknown) => string) | undefined;
 
   constructor(request: IncomingMessage, options?: object) {
     // Node hands its own options on; the types know the first argument only.
@@ -54,8 +56,10 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
     if (this.#early !== 'an error') return super.end(...(given as never[]));
     const [last] = given as (Buffer | string | undefined)[];
     if (last !== undefined) this.#pieces.push(Buffer.from(last as Buffer));
+    const text = Buffer.concat(this.#pieces).toString();
+    if (this.sayError) return super.end(...([this.sayError(JSON.parse(text))] as never[]));
     // JSON in one line: no line of it can end the event.
-    const data = Buffer.concat(this.#pieces).toString().replaceAll('\n', ' ');
+    const data = text.replaceAll('\n', ' ');
     const name = data.startsWith('{"type":"error"') ? 'event: error\n' : '';
     return super.end(...([`${name}data: ${data}\n\n`] as never[]));
   }

@@ -16,7 +16,7 @@ import { anthropicToChat, showsThinking } from '../translate/anthropic-to-chat.j
 import { withoutBillingHeader } from '../translate/billing-header.js';
 import type { ChatTranslation } from '../translate/chat-body.js';
 import type { Dialect } from '../translate/dialect.js';
-import { faultOf } from '../translate/fault.js';
+import { faultOf, readFault } from '../translate/fault.js';
 import { echoOf, responsesToChat } from '../translate/responses-to-chat.js';
 import { type AnswerTranslator, anthropicTranslator, responsesTranslator } from '../translate/stream-translator.js';
 import { type InferenceOptions, relayInference } from './inference.js';
@@ -75,6 +75,10 @@ const relayTranslated = async (
     current = new TranslatingSink({ response, translator, dialect, requestId: id, node, clock: options.clock });
     return current;
   };
+  response.sayError = (error) => {
+    const fault = readFault(error);
+    return fault ? translator.fail(fault) : '';
+  };
   try {
     await relayInference(options, exchange, {
       model: body.model,
@@ -83,6 +87,7 @@ const relayTranslated = async (
       headers: { ...headers, 'content-type': 'application/json' },
       body: Buffer.from(JSON.stringify(body)),
       openSink,
+      ...(dialect === 'anthropic' ? { silence: () => translator.silence() } : {}),
       startedAt,
     });
   } finally {
