@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CortexError, gatewayConfigSchema, neuronConfigSchema } from '@helexa/core';
+import { CortexError, gatewayConfigSchema, modelsConfigSchema, neuronConfigSchema } from '@helexa/core';
 import { z } from 'zod';
 
 interface Schema {
@@ -18,34 +18,46 @@ interface Schema {
 
 interface Page {
   readonly file: string;
-  readonly prefix: string;
-  readonly purpose: string;
+  /** How the file is found, and what goes before it. */
+  readonly intro: readonly string[];
   readonly schema: z.ZodType;
   readonly sources: readonly string[];
 }
 
+const daemonIntro = (who: string, file: string, prefix: string): string[] => [
+  `${who} reads \`./${file}\`, else \`~/.config/cortex/${file}\`, else \`/etc/cortex/${file}\`. The environment goes`,
+  `before the file: \`${prefix}A__B\` sets key \`a.b\`.`,
+];
+
 const pages: readonly Page[] = [
   {
     file: 'cortex.toml',
-    prefix: 'CORTEX_',
-    purpose: 'The gateway',
+    intro: daemonIntro('The gateway', 'cortex.toml', 'CORTEX_'),
     schema: gatewayConfigSchema,
     sources: ['gateway-config.ts'],
   },
   {
     file: 'neuron.toml',
-    prefix: 'NEURON_',
-    purpose: 'A neuron',
+    intro: daemonIntro('A neuron', 'neuron.toml', 'NEURON_'),
     schema: neuronConfigSchema,
     sources: ['neuron-config.ts', 'hub-schema.ts'],
   },
+  {
+    file: 'models.toml',
+    intro: [
+      'The model catalogue: `models_config` of cortex.toml names it. It is read again when it changes and on SIGHUP; a file that',
+      'cannot be used changes nothing. The environment has no say in it. `[aliases]` holds `alias = "model id"` pairs.',
+    ],
+    schema: modelsConfigSchema,
+    sources: ['models-config.ts'],
+  },
 ];
 
-/** The reference page of both configuration files: keys, types and defaults from the schemas, words from their comments. */
+/** The reference page of the configuration files: keys, types and defaults from the schemas, words from their comments. */
 export function renderConfigPage(root: string): string {
   const folder = join(root, 'packages', 'core', 'src', 'config');
   const shared = comments(join(folder, 'shared-schema.ts'));
-  const sections = pages.map(({ file, prefix, purpose, schema, sources }) => {
+  const sections = pages.map(({ file, intro, schema, sources }) => {
     const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
     const words = new Map([...shared, ...sources.flatMap((source) => [...comments(join(folder, source))])]);
     const keys = [...leaves(json, [])];
@@ -55,8 +67,7 @@ export function renderConfigPage(root: string): string {
     return [
       `## ${file}`,
       '',
-      `${purpose} reads \`./${file}\`, else \`~/.config/cortex/${file}\`, else \`/etc/cortex/${file}\`. The environment goes`,
-      `before the file: \`${prefix}A__B\` sets key \`a.b\`.`,
+      ...intro,
       '',
       '| key | type | default | meaning |',
       '|---|---|---|---|',
