@@ -8,6 +8,7 @@ import { sharedFlags } from '../flags.js';
 import { openSources, resolveModel } from '../resolve-model.js';
 import { loadGatewaySettings, loadNeuronSettings } from '../settings.js';
 import { type RunningStack, type StackOptions, startStack } from '../stack.js';
+import { watchLoad } from '../watch-load.js';
 import { watchSignals } from '../watch-signals.js';
 
 const question = 'What is cortex?';
@@ -78,7 +79,21 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
             stack = await startStack(plan.stack);
           },
         },
-        { title: `Load ${plan.id} on ${plan.device}`, task: () => stack!.loadModel(plan.id) },
+        {
+          title: `Load ${plan.id} on ${plan.device}`,
+          task: async (_: unknown, task: { title: string }) => {
+            const { title } = task;
+            const stop = watchLoad(stack!.neuronUrl, plan.id, (words) => {
+              task.title = `${title}: ${words}`;
+            });
+            try {
+              await stack!.loadModel(plan.id);
+              task.title = title;
+            } finally {
+              stop();
+            }
+          },
+        },
       ];
       await new Listr(steps, {
         renderer: this.jsonEnabled() ? 'silent' : hasWidth(process.stdout) ? 'default' : 'simple',

@@ -129,3 +129,28 @@ test('preflight says what the demonstration model needs', async (t) => {
   t.is(end.code, 0, end.stderr);
   t.regex(end.stdout, /qwen3/);
 });
+
+test('config show tells that a token is set, and never what it is', async (t) => {
+  for (const json of [[], ['--json']]) {
+    const end = await runCortex(['config', 'show', 'neuron', ...json], {
+      cwd: folder,
+      env: { HF_TOKEN: 'hf_verysecret' },
+    });
+    t.is(end.code, 0, end.stderr);
+    t.regex(end.stdout, /\(set\)/);
+    t.notRegex(end.stdout + end.stderr, /verysecret/);
+    t.regex(end.stdout, /HF_TOKEN/);
+  }
+});
+
+test('preflight refuses amounts that are none, and as many as there are not ranks', async (t) => {
+  for (const flags of [
+    ['--device-memory', 'much'],
+    ['--device-memory', '1GiB,1GiB'],
+    ['--bandwidth', '5 apples'],
+  ]) {
+    const end = await runCortex(['preflight', ...flags, '--json'], { cwd: folder });
+    t.is(end.code, 2, end.stderr);
+    t.is((JSON.parse(end.stdout) as Failure).error.code, 'flag_invalid');
+  }
+});

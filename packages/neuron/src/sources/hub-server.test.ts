@@ -177,6 +177,29 @@ test('a download that is killed with its process goes on in the next one', async
   t.true(registry.sent.get('model.safetensors')! <= weights.length - 900_000);
 });
 
+test('a neuron ends in the middle of a download, and tells whoever waited for it', async (t) => {
+  const registry = await startMockRegistry({ 'org/tiny': { files: await tinyFiles() } });
+  t.teardown(() => registry.close());
+  const { neuron } = await startFetching(t, registry.url);
+  const asked = new Promise<void>((resolve) => {
+    registry.fault = ({ path, range }) => {
+      if (!path.endsWith('/model.safetensors') || range !== undefined) return null;
+      resolve();
+      return { kind: 'silence' };
+    };
+  });
+  const load = post(neuron, '/models/load', { model_id: 'org/tiny' });
+  await asked;
+  const listed = (await (await fetch(`${neuron.url}/models`)).json()) as { status: string }[];
+  t.deepEqual(
+    listed.map(({ status }) => status),
+    ['loading'],
+  );
+  await neuron.close();
+  const response = await load;
+  t.true(response.status >= 400, String(response.status));
+});
+
 test('parseRange reads one range, and takes several or none for the whole', (t) => {
   t.deepEqual(parseRange('bytes=0-0', 10), { begin: 0, end: 1 });
   t.deepEqual(parseRange('bytes=5-', 10), { begin: 5, end: 10 });
