@@ -44,7 +44,7 @@ export async function checkImages(
     images.every(
       ({ grid }, index) => grid.height === one.grids[index]!.height && grid.width === one.grids[index]!.width,
     );
-  const pixels = images.flatMap((image) => [...image.pixels]);
+  const pixels = images.flatMap((image) => [...image.pixels()]);
   return {
     findings: [
       compare('pixels', pixels, one.pixels, pixelBound),

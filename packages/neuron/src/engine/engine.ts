@@ -301,6 +301,8 @@ export class Engine {
       sequence.servedAt = this.#steps;
       if (sequence.place) this.#keep(sequence, sequence.place);
       if (entry.sample) this.#accept(sequence, samples++);
+      const { images, sequences } = sequence.flight;
+      images?.release(Math.min(...sequences.map((each) => each.computed)));
     }
     const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
     this.#options.effects.onStep({ rows, sampled: samples, deviceNs });

@@ -22,6 +22,12 @@ export class FlightImages implements VisualRows {
     this.#features.set(image, features);
   }
 
+  /** Forgets features that every sequence of the request has in its cache. */
+  release(computed: number): void {
+    for (const each of this.#features.keys())
+      if (each.start + each.image.features <= computed) this.#features.delete(each);
+  }
+
   position(axis: number, token: number): number {
     return this.#visual.positions[axis]?.[token] ?? token + this.#visual.positionDelta;
   }

@@ -138,7 +138,8 @@ export class StepWriter {
   }
 
   /** A step that turns one image into feature rows, without any tokens. */
-  writeImage({ grid, pixels, features }: PreparedImage, merge: number): void {
+  writeImage(image: PreparedImage, merge: number): void {
+    const { grid, features } = image;
     const layout = this.#layout;
     const { maxPatches = 0 } = layout.limits.vision ?? {};
     const write = (what: Exclude<keyof typeof patchPlace, 'size'>, patch: number, value: number): void => {
@@ -153,7 +154,7 @@ export class StepWriter {
       write('gridWidth', patch, grid.width);
       patch += 1;
     }
-    this.#float.set(pixels, layout.pixels);
+    this.#float.set(image.pixels(), layout.pixels);
     this.#writeHeader({ rows: 0, sequences: 0, sampled: 0, patches: patch, features });
   }
 

@@ -59,7 +59,9 @@ test('resample averages over everything that a smaller pixel covers', async (t) 
 });
 
 test('prepareRgb gives the values of the patches in their order, to the last bit of a float', async (t) => {
-  const { grid, pixels, features } = await prepareRgb(await decodeImage(fixture('image-0.png')), parameters);
+  const prepared = await prepareRgb(await decodeImage(fixture('image-0.png')), parameters);
+  const { grid, features } = prepared;
+  const pixels = prepared.pixels();
   const { everyNth, pixels: expected, grid: wanted } = cases['image-0'];
   t.deepEqual([grid.height, grid.width], [...wanted]);
   t.is(features, 24);

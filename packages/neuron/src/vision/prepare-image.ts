@@ -9,8 +9,8 @@ import { smartResize } from './smart-resize.js';
 /** An image as a vision tower takes it. */
 export interface PreparedImage {
   readonly grid: PatchGrid;
-  /** Of each patch, in block order. */
-  readonly pixels: Float32Array;
+  /** Values of each patch, in block order: made when asked for, from an eighth of the memory. */
+  pixels(): Float32Array;
   /** Feature rows that it becomes. */
   readonly features: number;
   /** Below zero, and the same only for the same image: stands for its rows where prompts are compared. */
@@ -32,8 +32,13 @@ export async function prepareRgb(image: RgbImage, parameters: ImageParameters): 
       reason: `at ${image.width} by ${image.height} pixels it cannot be made smaller than ${maxPixels} pixels in all`,
     });
   const resized = await resample(image, size);
-  const { grid, pixels } = patchify(resized, parameters);
-  return { grid, pixels, features: (grid.height * grid.width) / facts.merge ** 2, key: keyOf(resized) };
+  const { patchSize, merge } = facts;
+  return {
+    grid: { height: size.height / patchSize, width: size.width / patchSize },
+    pixels: () => patchify(resized, parameters).pixels,
+    features: (size.height * size.width) / (patchSize * merge) ** 2,
+    key: keyOf(resized),
+  };
 }
 
 /** 52 bits of a hash: a number below zero that no token id is. */

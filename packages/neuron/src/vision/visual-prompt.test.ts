@@ -20,7 +20,7 @@ const { prompts } = JSON.parse(
 const facts = { imageToken: 632, merge: 2 };
 const imageOf = (height: number, width: number, key = -1): PreparedImage => ({
   grid: { height, width },
-  pixels: new Float32Array(0),
+  pixels: () => new Float32Array(0),
   features: (height * width) / 4,
   key,
 });
@@ -61,6 +61,17 @@ test('FlightImages asks for the images that are not in the cache, one after anot
     features.map((row) => row && [...row]),
     [null, [1, 2], null, [3, 4], [5, 6], null],
   );
+});
+
+test('FlightImages forgets the features of an image that every sequence has computed', (t) => {
+  const { visual } = expandPrompt([1, 632, 2], [imageOf(2, 2)], facts);
+  const images = new FlightImages(visual);
+  images.put(visual.images[0]!, Float32Array.from([1, 2]));
+  images.release(1);
+  t.deepEqual([...images.feature(1)!], [1, 2]);
+  images.release(2);
+  t.is(images.feature(1), null);
+  t.is(images.missing(2), null);
 });
 
 test('FlightImages counts on after the prompt from where its last image ends', (t) => {
