@@ -1,7 +1,14 @@
 import test from 'ava';
 import { addonUnderTest, isasHere } from './addon.fixture.js';
 import { cpuBackend } from './index.js';
-import { RandomModel, randomCheckpoint, randomTokens, smallModel, sparseModel } from './random-model.fixture.js';
+import {
+  RandomModel,
+  randomCheckpoint,
+  randomTokens,
+  recurrentModel,
+  smallModel,
+  sparseModel,
+} from './random-model.fixture.js';
 
 // Bound: equality of every bit. Mutations that break it: a sum over keys that is cut by the tile or the team instead of the
 // position; a product fused with a sum in one tile shape only; quantising by batch instead of by row; a sum over experts in the order of
@@ -9,11 +16,12 @@ import { RandomModel, randomCheckpoint, randomTokens, smallModel, sparseModel } 
 const models = [
   ...(['Q4_K', 'Q8_0', 'BF16', 'F32'] as const).map((format) => ({ ...smallModel, format })),
   ...(['Q4_K', 'BF16'] as const).map((format) => ({ ...sparseModel, format })),
+  ...(['Q8_0', 'F32'] as const).map((format) => ({ ...recurrentModel, format })),
 ];
 
 for (const isa of isasHere()) {
   for (const config of models) {
-    const what = `${config.format}${config.experts ? ' experts' : ''}`;
+    const what = `${config.format}${config.experts ? ' experts' : ''}${config.delta ? ' recurrent' : ''}`;
     test(`cpu ${isa}, ${what}: a row's logits are the same bits in any chunking, batch and team`, async (t) => {
       const { checkpoint, dispose } = randomCheckpoint(config);
       const backend = cpuBackend({ isa, ...addonUnderTest() });

@@ -5,6 +5,7 @@ import type { Checkpoint, WeightFormat } from '@helexa/core';
 import {
   attentionBlock,
   type Backend,
+  type Builder,
   type Cut,
   compile,
   contractVersion,
@@ -24,11 +25,13 @@ import {
   type StepLimits,
   sampled,
   sampling,
+  type Value,
   vectorRow,
+  type WeightRow,
 } from '@helexa/graph';
 import { fillDevice } from '@helexa/graph/conformance';
 
-/** Sizes of a small model with every op that a family without recurrent state uses. */
+/** Sizes of a small model with every op that a family uses. */
 export interface RandomModelConfig {
   readonly vocab: number;
   readonly hidden: number;
@@ -41,6 +44,8 @@ export interface RandomModelConfig {
   readonly format: WeightFormat;
   /** Its feed-forward networks are this many experts and a shared one, each `inner` wide. */
   readonly experts?: { readonly count: number; readonly chosen: number };
+  /** After attention every layer has a delta net, whose keys and values are this wide. */
+  readonly delta?: { readonly keyHeads: number; readonly valueHeads: number; readonly width: number };
 }
 
 export const smallModel: RandomModelConfig = {
@@ -57,7 +62,15 @@ export const smallModel: RandomModelConfig = {
 /** The same with experts. */
 export const sparseModel: RandomModelConfig = { ...smallModel, inner: 256, experts: { count: 6, chosen: 2 } };
 
+/** The same with recurrent state. */
+export const recurrentModel: RandomModelConfig = {
+  ...smallModel,
+  inner: 256,
+  delta: { keyHeads: 2, valueHeads: 6, width: 32 },
+};
+
 const eps = 1e-6;
+const taps = 4;
 const name = (tensor: string) => named(`layers.{layer}.${tensor}`, '');
 const computed = { safetensors: [], gguf: [] };
 
@@ -77,7 +90,7 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
     maxContext: 1 << 20,
     state: Array.from({ length: layers }, () => ({ kind: 'kv' as const, kvHeads, headDim })),
   }),
-  weights({ vocab, hidden, inner, heads, kvHeads, headDim, experts, ...config }) {
+  weights({ vocab, hidden, inner, heads, kvHeads, headDim, experts, delta, ...config }) {
     const layers = Array.from({ length: config.layers }, (_, layer) => layer);
     const vocabCut: Cut = { name: 'vocab', unit: 'tokens', count: vocab, uneven: true };
     const headsCut: Cut = { name: 'heads', unit: 'kv heads', count: kvHeads, repeats: true };
@@ -108,6 +121,7 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
         norm('qNorm', headDim),
         norm('kNorm', headDim),
         matrixRow('attnOut', [hidden, heads * headDim], name('attnOut'), cols(headsCut)),
+        ...(delta ? deltaRows(layers, hidden, delta) : []),
         norm('mlpNorm', hidden),
         ...(experts
           ? moeRows({ layers, hidden, experts: experts.count, inner, shared: inner, prefixes: ['layers.{layer}.mlp'] })
@@ -126,13 +140,14 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
       ignored: [],
     };
   },
-  forward(b, { layers, headDim, window, experts }) {
+  forward(b, { layers, headDim, window, experts, delta }) {
     const rotary = { headDim, rotaryDim: headDim, attentionFactor: 1 };
     const options = { rotary, eps, ...(window === undefined ? {} : { window }) };
     let x = b.embed(b.weight('embed'));
     for (let layer = 0; layer < layers; layer++) {
       b.layer(layer, () => {
         x = b.add(x, attentionBlock(b, b.rmsNorm(x, b.weight('attnNorm'), eps), options));
+        if (delta) x = b.add(x, deltaNet(b, b.rmsNorm(x, b.weight('deltaInNorm'), eps), delta));
         const normed = b.rmsNorm(x, b.weight('mlpNorm'), eps);
         const mixed = experts
           ? moeBlock(b, normed, { experts: experts.count, chosen: experts.chosen, renormalise: true })
@@ -145,6 +160,36 @@ export const randomArchitecture = defineArchitecture<RandomModelConfig>({
   },
   sizes: [],
 });
+
+type DeltaSizes = NonNullable<RandomModelConfig['delta']>;
+
+function deltaRows(layers: readonly number[], hidden: number, sizes: DeltaSizes): readonly WeightRow[] {
+  const { keyHeads, valueHeads, width } = sizes;
+  const cut: Cut = { name: 'delta', unit: 'key heads', count: keyHeads };
+  const byRows = { layers, cut: { axis: 'rows', cut } } as const;
+  const segments = (suffix: string, rows: Readonly<Record<string, number>>) =>
+    Object.entries(rows).map(([part, count]) => ({ name: part, rows: count, ...name(`delta.${part}${suffix}`) }));
+  const regions = { q: keyHeads * width, k: keyHeads * width, v: valueHeads * width };
+  const decay = [{ tensor: 'layers.{layer}.delta.decay', map: (value: number) => -value / 8 }];
+  return [
+    vectorRow('deltaInNorm', hidden, name('delta.norm'), { layers }),
+    fusedRow('deltaQkv', hidden, segments('', regions), byRows),
+    fusedRow('conv', taps, segments('.conv', regions), { ...byRows, exact: true }),
+    fusedRow('deltaZba', hidden, segments('', { z: valueHeads * width, b: valueHeads, a: valueHeads }), byRows),
+    vectorRow('decay', valueHeads, { safetensors: decay, gguf: [] }, byRows),
+    vectorRow('dtBias', valueHeads, name('delta.dt'), byRows),
+    vectorRow('deltaNorm', width, name('delta.outNorm'), { layers }),
+    matrixRow('deltaOut', [hidden, valueHeads * width], name('delta.out'), { layers, cut: { axis: 'cols', cut } }),
+  ];
+}
+
+function deltaNet(b: Builder, x: Value, { width }: DeltaSizes): Value {
+  const qkv = b.conv1dSilu(b.linear(x, b.weight('deltaQkv')), b.weight('conv'));
+  const zba = b.linear(x, b.weight('deltaZba'));
+  const { beta, g } = b.deltaGates(b.segment(zba, 1), b.segment(zba, 2), b.weight('decay'), b.weight('dtBias'));
+  const y = b.gatedDelta(qkv, beta, g, { keyDim: width, valueDim: width, tiled: false });
+  return b.linear(b.rmsNormGated(y, b.segment(zba, 0), b.weight('deltaNorm'), width, eps), b.weight('deltaOut'));
+}
 
 /** The same numbers everywhere: a 32-bit generator of its own seed per tensor. */
 function uniform(seed: number): () => number {

@@ -16,6 +16,7 @@ import {
   randomArchitecture,
   randomCheckpoint,
   randomTokens,
+  recurrentModel,
   smallModel,
   sparseModel,
   testLimits,
@@ -72,6 +73,7 @@ test('load answers random programs with program_invalid alone', async (t) => {
 for (const [what, subject] of [
   ['dense', config],
   ['sparse', { ...sparseModel, inner: 64, layers: 1 }],
+  ['recurrent', { ...recurrentModel, inner: 64, layers: 1 }],
 ] as const)
   test(`load answers a good ${what} program with a few words changed with program_invalid, or it runs`, async (t) => {
     const backend = cpuBackend(addonUnderTest());
