@@ -87,11 +87,11 @@ void write_packed(uint8_t* bytes, int j, int scale, int minimum) {
 }
 
 void encode_affine(const float* values, uint8_t* out, bool fifth_bit, const AffineSearch& search) {
-  ScaleAndMinimum found[8];
+  ScaleAndMinimum found[lanes];
   double max_scale = -INFINITY;
   double max_minimum = -INFINITY;
+  search_scales_and_minima(values, search, found);
   for (int s = 0; s < 8; ++s) {
-    found[s] = search_scale_and_minimum(values + 32 * s, 32, search);
     max_scale = most(max_scale, found[s].scale);
     max_minimum = most(max_minimum, found[s].minimum);
   }
@@ -120,8 +120,8 @@ void encode_affine(const float* values, uint8_t* out, bool fifth_bit, const Affi
 void encode_q6_k(const float* values, uint8_t* out) {
   double found[16];
   double extreme = 0;
+  for (int s = 0; s < 16; s += lanes) search_scales(values + 16 * s, 32, found + s);
   for (int s = 0; s < 16; ++s) {
-    found[s] = search_scale(values + 16 * s, 16, 32);
     if (std::fabs(found[s]) > std::fabs(extreme)) extreme = found[s];
   }
   if (extreme == 0) return;

@@ -1,4 +1,5 @@
-// The searches for a block's scale: scale-search.ts, operation by operation.
+// The searches for the scales of a block: scale-search.ts, operation by operation. Sub-blocks stand side by side in the lanes
+// of a vector, each with sums of its own in the order of its own elements: the bits are those of one sub-block alone.
 #pragma once
 
 #include <cmath>
@@ -17,7 +18,11 @@ inline double clamp(double value, double low, double high) { return value < low 
 inline double least(double a, double b) { return a == b ? (std::signbit(a) ? a : b) : a < b ? a : b; }
 inline double most(double a, double b) { return a == b ? (std::signbit(a) ? b : a) : a > b ? a : b; }
 
-double search_scale(const float* values, int count, int levels);
+// Sub-blocks that are searched together.
+constexpr int lanes = 8;
+
+// Scales of `lanes` sub-blocks of 16 values that follow one another.
+void search_scales(const float* values, int levels, double* scales);
 
 struct AffineSearch {
   int levels;
@@ -31,7 +36,7 @@ struct ScaleAndMinimum {
   double minimum;
 };
 
-// `count` is at most 32.
-ScaleAndMinimum search_scale_and_minimum(const float* values, int count, const AffineSearch& search);
+// Of `lanes` sub-blocks of 32 values that follow one another.
+void search_scales_and_minima(const float* values, const AffineSearch& search, ScaleAndMinimum* found);
 
 }  // namespace cortex::quantise
