@@ -11,6 +11,7 @@ const prints: Readonly<Record<string, RegExp>> = {
   '02-remember.mjs': /Your name is Mia/,
   '03-tools.mjs': /calls get_weather\(\{"city": ?"Oslo"\}\)\n.*4 degrees and sunny in Oslo/s,
   '04-program.mjs': /rank 0 of 2/,
+  '05-anthropic.mjs': /^\d+ tokens\n.*calls get_weather\(\{"city":"Oslo"\}\)\n.*4 degrees and sunny in Oslo/s,
 };
 const examples = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs'))
