@@ -2,8 +2,10 @@ import { CortexError } from '@helexa/core';
 import {
   type Backend,
   compileFromConfig,
+  header,
   instructionWords,
   type ModelSpec,
+  maxCopies,
   opcodes,
   type Program,
 } from '@helexa/graph';
@@ -148,15 +150,19 @@ test('load answers limits, tensors and caches out of range with typed errors alo
 
 test('step answers a buffer with any words changed with step_invalid, or it runs', async (t) => {
   const backend = cpuBackend(addonUnderTest());
-  const { checkpoint, dispose } = randomCheckpoint(config);
-  const more = { maxBias: 3, maxTopLogprobs: 4 };
-  const model = await RandomModel.load({ config, checkpoint, backend, threads: 2, limits: more });
+  const subject = { ...recurrentModel, layers: 1 };
+  const { checkpoint, dispose } = randomCheckpoint(subject);
+  const more = { maxBias: 3, maxTopLogprobs: 4, snapshots: 2 };
+  const model = await RandomModel.load({ config: subject, checkpoint, backend, threads: 2, limits: more });
   const { layout, buffer } = model.device;
   const tokens = randomTokens(90, config.vocab);
   const inputs = layout.output;
+  const copies = 2 * maxCopies(layout.limits);
   // Mostly the arrays that a small step reads.
   const place = fc.oneof(
     fc.integer({ min: 0, max: inputs - 1 }),
+    fc.constant(layout.header + header.copies),
+    fc.nat(copies - 1).map((offset) => layout.stateCopies + offset),
     fc
       .tuple(
         fc.constantFrom(
@@ -183,6 +189,7 @@ test('step answers a buffer with any words changed with step_invalid, or it runs
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(place, anyWord), { minLength: 1, maxLength: 6 }), async (changes) => {
       words.fill(0, 0, inputs);
+      words.fill(0, layout.stateCopies, layout.stateCopies + copies);
       model.write([
         { slot: 0, tokens: tokens.slice(0, 5), past: 0 },
         { slot: 3, tokens: tokens.slice(0, 70), past: 10 },
