@@ -38,7 +38,8 @@ export const cliProgram = join(dirname(dirname(dirname(fileURLToPath(import.meta
 function launch(program: string, args: readonly string[], options: ProcessOptions) {
   const child = spawn(process.execPath, [program, ...args], {
     cwd: options.cwd,
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    // A test asks nobody outside of this machine.
+    env: { ...process.env, NO_COLOR: '1', HF_HUB_OFFLINE: '1', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -64,6 +64,11 @@ export class HubCache {
     return files;
   }
 
+  /** Whether a snapshot has weights at all: other tools keep tokenizers and other things in the same cache. */
+  async hasWeights(commit: string): Promise<boolean> {
+    return (await namesOf(this.snapshotPath(commit))).some((name) => /\.(?:safetensors|gguf)$/i.test(name));
+  }
+
   /** Whether the snapshot has this file, whole. */
   async holds(commit: string, file: RepositoryFile): Promise<boolean> {
     const stats = await stat(join(this.snapshotPath(commit), file.name)).catch(() => null);

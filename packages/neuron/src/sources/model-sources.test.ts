@@ -47,6 +47,22 @@ test('ModelSources lays a model out as other tools do, without what it does not 
   t.true((await readdir(join(folder, 'blobs'))).every((name) => /^[0-9a-f]+$/.test(name)));
 });
 
+test('ModelSources lists what has weights, whoever put it into the cache', async (t) => {
+  const { fetch, sources, cacheFolder } = await rig(t);
+  await fetch();
+  for (const [folder, file] of [
+    ['models--other--tokenizer', 'tokenizer.json'],
+    ['models--other--model', 'model.gguf'],
+    ['datasets--other--data', 'model.gguf'],
+  ] as const) {
+    await mkdir(join(cacheFolder, folder, 'refs'), { recursive: true });
+    await mkdir(join(cacheFolder, folder, 'snapshots', 'a'.repeat(40)), { recursive: true });
+    await writeFile(join(cacheFolder, folder, 'refs', 'main'), 'a'.repeat(40));
+    await writeFile(join(cacheFolder, folder, 'snapshots', 'a'.repeat(40), file), 'x');
+  }
+  t.deepEqual((await sources.cachedIds()).sort(), [id, 'other/model']);
+});
+
 test('ModelSources downloads nothing twice', async (t) => {
   const { registry, fetch } = await rig(t);
   await fetch();

@@ -211,8 +211,10 @@ export class ModelSources {
     for (const { scheme, cacheFolder } of this.#registries.values()) {
       if (cacheFolder === null) continue;
       for (const repository of await cachedRepositories(cacheFolder)) {
-        const commit = await new HubCache(cacheFolder, repository).commitOf(revision);
-        if (commit !== null) ids.push(formatSourceId({ scheme, repository }, this.#defaultScheme));
+        const cache = new HubCache(cacheFolder, repository);
+        const commit = await cache.commitOf(revision);
+        if (commit !== null && (await cache.hasWeights(commit)))
+          ids.push(formatSourceId({ scheme, repository }, this.#defaultScheme));
       }
     }
     return ids;
