@@ -238,6 +238,29 @@ test('Broker F9: an unload that hangs ends at its limit and loads nothing on top
   t.deepEqual(world.log, ['unload a n']);
 });
 
+test('Broker waits for a model that others use, and takes its place when a look says that it is idle', async (t) => {
+  const error = new CortexError('model_load_failed', { model: 'n', reason: 'in use' });
+  let isInUse = true;
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('m', 80)],
+    sizes: { m: 80, n: 80 },
+    onUnload: () => (isInUse ? { ok: false, error, isInUse } : undefined),
+  });
+  world.put('a', 'n');
+  const health = { uptime_secs: 1, devices: [{ index: 0, vram_free_mb: 20 }], models: [{ id: 'n', in_flight: 1 }] };
+  world.healthOf = () => (isInUse ? health : undefined);
+  const request = ask(world, 'm');
+  await world.clock.advance(20_000);
+  t.is(request.error, undefined);
+  t.deepEqual(world.log, ['unload a n']);
+  isInUse = false;
+  world.look('a');
+  await world.clock.advance(11_000);
+  t.deepEqual(world.log, ['unload a n', 'unload a n', 'load a m']);
+  t.is(request.lease?.node.name, 'a');
+});
+
 test('Broker F1: a neuron that dies while it loads is replaced by another', async (t) => {
   const world = new FakeWorld({
     nodes: { a: 100, b: 90 },

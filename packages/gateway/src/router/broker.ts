@@ -342,7 +342,11 @@ export class Broker {
       const late = lateError(entry.id, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
       const cancel = effects.after(settings.unloadTimeoutMs, () => stop.abort(late));
       const outcome = await orAborted(effects.unload(node, victim, stop.signal), stop.signal).finally(cancel);
-      if (!outcome.ok) return outcome;
+      if (!outcome.ok) {
+        // Busy until the next look knows better.
+        if (outcome.isInUse) this.#foreign.set(keyOf(node.name, victim), 1);
+        return outcome;
+      }
       this.#loadedMs.delete(keyOf(node.name, victim));
       effects.report({ kind: 'evicted', node: node.name, model: victim, by: entry.id });
     }
@@ -376,6 +380,7 @@ export class Broker {
 
   #noteFailure(key: string, model: string, outcome: Outcome & { readonly ok: false }): void {
     const nowMs = this.#options.effects.now();
+    if (outcome.isInUse) return;
     if (outcome.requiredMb !== undefined && !this.#tight.has(key)) {
       this.#tight.add(key);
       this.#seenMb.set(model, Math.max(outcome.requiredMb, this.#seenMb.get(model) ?? 0));

@@ -9,6 +9,8 @@ export type Outcome =
       readonly error: CortexError;
       /** What the neuron says that the model needs, when memory was the reason. */
       readonly requiredMb?: number | undefined;
+      /** A model that was to leave is in use by somebody whom this gateway does not know. */
+      readonly isInUse?: boolean;
     };
 
 /** What happened, for the log and the metrics. */

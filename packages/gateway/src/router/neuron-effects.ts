@@ -42,12 +42,17 @@ const read = async (body: Dispatcher.ResponseData['body']): Promise<unknown> => 
 };
 
 /** What an answer to a load or an unload means. The neuron's own words may name its files: they stay in the log. */
-export const outcomeOf = (node: string, model: string, status: number, body: unknown): Outcome => {
-  if (status >= 200 && status < 300) return { ok: true };
+export const outcomeOf = (
+  node: string,
+  model: string,
+  status: number,
+  body: unknown,
+): Outcome & { readonly status: number } => {
+  if (status >= 200 && status < 300) return { ok: true, status };
   const parsed = answerSchema.safeParse(body);
   const error = parsed.success ? parsed.data.error : undefined;
   const told = typeof error === 'string' ? error : (error?.message ?? '');
-  if (/already loaded/i.test(told)) return { ok: true };
+  if (/already loaded/i.test(told)) return { ok: true, status };
   const fields = typeof error === 'string' ? undefined : error;
   const code = fields?.kind ?? fields?.code ?? undefined;
   const named = code === undefined ? '' : ` (${code})`;
@@ -55,10 +60,10 @@ export const outcomeOf = (node: string, model: string, status: number, body: unk
   const isMemory = code !== undefined && memoryCodes.has(code);
   const cause = { cause: told };
   if (status < 500 && !passing.has(status) && !isMemory) {
-    return { ok: false, error: new CortexError('model_load_refused', { model, reason }, cause) };
+    return { ok: false, status, error: new CortexError('model_load_refused', { model, reason }, cause) };
   }
   const requiredMb = isMemory ? fields?.required_mb : undefined;
-  return { ok: false, error: new CortexError('model_load_failed', { model, reason }, cause), requiredMb };
+  return { ok: false, status, error: new CortexError('model_load_failed', { model, reason }, cause), requiredMb };
 };
 
 /** Asks neurons over HTTP. A load is answered when it is done, however long that takes: its job has the deadline. */
@@ -86,8 +91,8 @@ export const neuronEffects = (dispatcher: Dispatcher): Pick<RouterEffects, 'load
       ),
     unload: async (node, model, signal) => {
       const outcome = await post(node, model, '/models/unload', { model_id: model }, signal);
-      const isGone = !outcome.ok && /status 404/.test(outcome.error.message);
-      return isGone ? { ok: true } : outcome;
+      if (outcome.ok || outcome.status === 404) return { ok: true };
+      return outcome.status === 409 ? { ...outcome, isInUse: true } : outcome;
     },
   };
 };

@@ -122,8 +122,8 @@ export const decide = (view: RouterView, ask: Ask): Decision => {
   const { model } = ask;
   const holders = view.fleet.filter((node) => node.healthy && modelOn(node, model) !== undefined);
   const able = holders.filter(
-    ({ name, ...node }) =>
-      modelOn({ name, ...node }, model)?.status === 'loaded' && !ask.exclude.has(name) && !isLeaving(view, name, model),
+    (node) =>
+      modelOn(node, model)?.status === 'loaded' && !ask.exclude.has(node.name) && !isLeaving(view, node.name, model),
   );
   const entry = view.catalogue.entries.get(model);
   const servable = able.filter((node) => modelOn(node, model)?.servable?.ok !== false);

@@ -1,4 +1,4 @@
-import { CortexError, type ModelsConfig, modelsConfigSchema, type NeuronModel } from '@helexa/core';
+import { CortexError, type ModelsConfig, modelsConfigSchema, type NeuronHealth, type NeuronModel } from '@helexa/core';
 import { FakeClock } from '@helexa/core/testing';
 import { type Catalogue, createCatalogue } from '../catalogue/catalogue.js';
 import { applyLookTo, createFleet, type Fleet } from '../fleet/fleet.js';
@@ -36,6 +36,8 @@ export class FakeWorld {
   readonly nodes: Record<string, FakeNode> = {};
   readonly broker: Broker;
   readonly sizes: Readonly<Record<string, number>>;
+  /** What a node says of its load instead of what it has. */
+  healthOf: ((name: string) => NeuronHealth | undefined) | undefined;
   fleet: Fleet;
   catalogue: Catalogue;
 
@@ -114,7 +116,10 @@ export class FakeWorld {
         ? {
             ok: true,
             models: [...node.models],
-            health: { uptime_secs: 1, devices: [{ index: 0, vram_free_mb: node.totalMb - this.usedMb(name) }] },
+            health: this.healthOf?.(name) ?? {
+              uptime_secs: 1,
+              devices: [{ index: 0, vram_free_mb: node.totalMb - this.usedMb(name) }],
+            },
             discovery: { hostname: name, devices: [{ index: 0, vram_total_mb: node.totalMb }] },
           }
         : { ok: false, reason: 'it is down' },
