@@ -163,3 +163,36 @@ test('BlockManager keeps its books under any schedule of admissions, growth and 
   );
   t.pass();
 });
+
+test('BlockManager reuses pages of a recurrent model only up to a state that was kept', (t) => {
+  const blocks = new BlockManager({ pages: 16, reuse: 'shared', states: { first: 4, count: 1 } });
+  const prompt = tokens(3 * pageTokens + 1);
+  const first = blocks.admit(prompt, prompt.length)!;
+  t.deepEqual([first.reusedTokens, first.state, first.marks], [0, null, [3 * pageTokens]]);
+  blocks.register(first, prompt, 2 * pageTokens);
+  t.is(blocks.keepState(first, 2 * pageTokens), null, 'no mark there');
+  blocks.register(first, prompt, 3 * pageTokens);
+  t.is(blocks.keepState(first, 3 * pageTokens), 4);
+  const again = blocks.admit(prompt, prompt.length)!;
+  t.deepEqual([again.reusedTokens, again.state, again.marks], [3 * pageTokens, 4, []]);
+
+  // It parts after the second page: the state there is kept in place of the only other one.
+  const parted = [...prompt.slice(0, 2 * pageTokens), ...tokens(pageTokens + 1, 7)];
+  const second = blocks.admit(parted, parted.length)!;
+  t.deepEqual([second.reusedTokens, second.marks], [0, [2 * pageTokens, 3 * pageTokens]]);
+  blocks.register(second, parted, 2 * pageTokens);
+  t.is(blocks.keepState(second, 2 * pageTokens), 4);
+  t.is(blocks.admit(prompt, prompt.length)!.reusedTokens, 2 * pageTokens);
+});
+
+test('BlockManager forgets a state with its page', (t) => {
+  const blocks = new BlockManager({ pages: 2, reuse: 'shared', states: { first: 0, count: 1 } });
+  const prompt = tokens(pageTokens + 1);
+  const first = blocks.admit(prompt, prompt.length)!;
+  blocks.register(first, prompt, pageTokens);
+  t.is(blocks.keepState(first, pageTokens), 0);
+  blocks.release(first);
+  const other = blocks.admit(tokens(2 * pageTokens, 5), 2 * pageTokens)!;
+  blocks.release(other);
+  t.deepEqual([blocks.admit(prompt, prompt.length)!.state], [null]);
+});

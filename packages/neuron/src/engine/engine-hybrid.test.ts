@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { createArchitectureRegistry, referenceBackend } from '@helexa/graph';
+import { createArchitectureRegistry, type DeviceModel, header, referenceBackend } from '@helexa/graph';
 import test from 'ava';
 import fc from 'fast-check';
 import { type LoadedModel, loadModel } from '../model/loader.js';
@@ -29,10 +29,10 @@ test.after.always(async () => {
   checkpoint.dispose();
 });
 
-function engineOn(model: LoadedModel, reuse: ReuseScope): Engine {
+function engineOn({ device }: Pick<LoadedModel, 'device'>, reuse: ReuseScope): Engine {
   return new Engine({
     modelId: 'hybrid',
-    device: model.device,
+    device,
     reuse,
     maxWaiting: 100,
     maxBufferedEvents: 4,
@@ -89,6 +89,30 @@ test.serial(
     await engine.close();
   },
 );
+
+/** A device that copies no states: what the other tests here must tell from a right one. */
+const withoutCopies = (device: DeviceModel): DeviceModel => ({
+  layout: device.layout,
+  buffer: device.buffer,
+  memory: device.memory,
+  upload: (...tensor) => device.upload(...tensor),
+  seal: () => device.seal(),
+  step: () => {
+    new Int32Array(device.buffer)[device.layout.header + header.copies] = 0;
+    return device.step();
+  },
+  dispose: () => device.dispose(),
+});
+
+test.serial('Engine answers otherwise where states are not copied', async (t) => {
+  const wanted = await alone();
+  const engine = engineOn({ device: withoutCopies(models[0]!.device) }, 'shared');
+  const texts: string[] = [];
+  for (const which of [2, 3, 4, 5]) texts.push((await answerOf(engine, which)).text);
+  await engine.close();
+  t.is(texts[0], wanted[2]!);
+  t.true([3, 4, 5].every((which, index) => texts[index + 1] !== wanted[which]));
+});
 
 test.serial('Engine keeps a state where a second prompt parted from the first', async (t) => {
   const engine = engineOn(models[0]!, 'shared');

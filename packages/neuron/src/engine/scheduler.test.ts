@@ -32,6 +32,14 @@ test('planStep divides the room equally and gives what a short prompt leaves to 
   );
 });
 
+test('planStep ends a chunk where a sequence is to be cut, without a sample', (t) => {
+  const views = [view(1, 64, 200, { cutAt: 192 }), view(2, 0, 10)];
+  t.deepEqual(planStep(views, budget), [
+    { id: 1, start: 64, rows: 128, sample: false },
+    { id: 2, start: 0, rows: 10, sample: true },
+  ]);
+});
+
 test('planStep leaves out a paused sequence', (t) => {
   t.deepEqual(planStep([view(1, 5, 6, { paused: true })], budget), []);
 });
