@@ -54,7 +54,7 @@ export function renderMarkdown(rows: readonly Row[], conditions: readonly string
     '|---|---|---|---|---|---|---|',
     ...rows.map(
       (row) =>
-        `| ${row.name} | ${number(row.prefill)} | ${times(row.prefillRatio)} | ${number(row.decode)} | ${times(row.decodeRatio)} | ${row.fraction.toFixed(2)} | ${row.kept} / ${row.discarded} |`,
+        `| ${row.name} | ${number(row.prefill)} | ${times(row.prefillRatio)} | ${number(row.decode)} | ${times(row.decodeRatio)} | ${Number.isFinite(row.fraction) ? row.fraction.toFixed(2) : '-'} | ${row.kept} / ${row.discarded} |`,
     ),
     '',
   ].join('\n');
@@ -71,7 +71,7 @@ export function renderSvg(rows: readonly Row[]): string {
     return (
       `<text x="${left - 10}" y="${y + 15}" text-anchor="end">${row.name}</text>` +
       `<rect x="${left}" y="${y}" width="${width.toFixed(1)}" height="20" fill="#3b7dd8"/>` +
-      `<text x="${(left + width + 6).toFixed(1)}" y="${y + 15}">${row.fraction.toFixed(2)}</text>`
+      `<text x="${(left + width + 6).toFixed(1)}" y="${y + 15}">${Number.isFinite(row.fraction) ? row.fraction.toFixed(2) : 'no steady round'}</text>`
     );
   });
   return [
