@@ -3,8 +3,8 @@ export type { PageCounts, ReuseScope } from './engine/block-manager.js';
 export { systemEffects } from './engine/effects.js';
 export { Engine, type EngineEffects, type EngineLoad, type EngineOptions, type StepSummary } from './engine/engine.js';
 export type { FinishReason, GenerationEvent, Timing, TokenLogprob, ToolCall, Usage } from './engine/events.js';
-export type { Generation, GenerationRequest, TextSink } from './engine/generation.js';
 export { FlightImages } from './engine/flight-images.js';
+export type { Generation, GenerationRequest, TextSink } from './engine/generation.js';
 export {
   type SampledToken,
   type SamplingParameters,
