@@ -79,8 +79,15 @@ test('Broker evicts idle models only, one by one until there is room', async (t)
     settings: { residencyMs: 0 },
   });
   world.put('a', 'x', 'y', 'z');
+  // The one that is in use is also the one that was used longest ago.
   const busy = ask(world, 'x');
   await settle();
+  for (const id of ['y', 'z']) {
+    await world.clock.advance(1000);
+    const used = ask(world, id);
+    await settle();
+    used.lease?.release();
+  }
   const waiting = ask(world, 'm');
   await world.clock.advance(11_000);
   t.deepEqual(world.log, ['unload a y', 'unload a z', 'load a m']);
@@ -362,8 +369,8 @@ test('Broker: after any history every request has one outcome, no busy model was
       const held = new Map<string, number>();
       const world: FakeWorld = new FakeWorld({
         nodes: { a: 100, b: 100 },
-        models: [entry('m', 60), entry('n', 60), entry('o', 40)],
-        sizes: { m: 60, n: 60, o: 40 },
+        models: [entry('m', 60), entry('n', 60), entry('o', 60)],
+        sizes: { m: 60, n: 60, o: 60 },
         onUnload: (node, model) => {
           if ((held.get(`${node} ${model}`) ?? 0) > 0) evictedBusy.push(`${node} ${model}`);
           return undefined;
