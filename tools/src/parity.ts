@@ -1,6 +1,7 @@
 /**
  * Compares models with what an independent implementation computed: logits of every position and the tokens that follow,
- * with the prompt fed whole, in chunks, token by token and in a mixed batch.
+ * with the prompt fed whole, in chunks, token by token and in a mixed batch. A folder of chat templates with their
+ * `cases.json` is compared text by text.
  *
  * @example npm run parity -- --device cpu --tp 2 --mode all path/to/checkpoints path/to/gguf/index.json
  */
@@ -9,6 +10,7 @@ import { CortexError } from '@helexa/core';
 import { type Backend, createArchitectureRegistry, type KvFormat } from '@helexa/graph';
 import { loadModel } from '@helexa/neuron';
 import { checkImages } from './parity/check-images.js';
+import { checkTemplates, holdsTemplates } from './parity/check-templates.js';
 import { failedTokenizerCases } from './parity/check-tokenizer.js';
 import { compareLogits } from './parity/compare-logits.js';
 import { findParityModels, type ParityCase, type ParityModel } from './parity/parity-cases.js';
@@ -92,7 +94,10 @@ async function main(args: string[]): Promise<number> {
     );
   };
   try {
-    for (const model of positionals.flatMap(findParityModels)) await checkModel(model, settings, report);
+    for (const path of positionals) {
+      if (holdsTemplates(path)) reportTemplates(path, report);
+      else for (const model of findParityModels(path)) await checkModel(model, settings, report);
+    }
   } finally {
     await backend.dispose();
   }
@@ -100,6 +105,17 @@ async function main(args: string[]): Promise<number> {
   const summary = `${count('ok')} ok, ${count('FAIL')} failed, ${count('refused')} refused, ${count('skipped')} skipped`;
   if (!values.json) console.log(summary);
   return count('FAIL') > 0 || count('ok') === 0 ? 1 : 0;
+}
+
+function reportTemplates(path: string, report: (line: Line) => void): void {
+  for (const { template, cases, failed } of checkTemplates(path))
+    report({
+      model: template,
+      case: 'template',
+      mode: '-',
+      verdict: failed.length === 0 ? 'ok' : 'FAIL',
+      text: `${cases - failed.length} of ${cases} renderings${failed.length > 0 ? `; wrong: ${failed.join(' ')}` : ''}`,
+    });
 }
 
 async function checkModel(model: ParityModel, settings: Settings, report: (line: Line) => void): Promise<void> {

@@ -8,6 +8,7 @@ export {
   parseGenerationConfig,
   type SamplingChoice,
 } from './generation-defaults.js';
+export { JinjaTemplate } from './jinja/template.js';
 export { loadTokenizer } from './load-tokenizer.js';
 export { loadModelText, type ModelText } from './model-text.js';
 export type { OutputEvent, ToolSchema } from './output-event.js';
