@@ -1,7 +1,7 @@
 export { type NeuronOptions, type RunningNeuron, startNeuron } from './daemon.js';
 export type { PageCounts, ReuseScope } from './engine/block-manager.js';
-export { systemEffects } from './engine/effects.js';
-export { Engine, type EngineEffects, type EngineLoad, type EngineOptions, type StepSummary } from './engine/engine.js';
+export { type EngineEffects, type StepSummary, systemEffects } from './engine/effects.js';
+export { Engine, type EngineLoad, type EngineOptions } from './engine/engine.js';
 export type { FinishReason, GenerationEvent, Timing, TokenLogprob, ToolCall, Usage } from './engine/events.js';
 export { FlightImages } from './engine/flight-images.js';
 export type { Generation, GenerationRequest, TextSink } from './engine/generation.js';

@@ -1,14 +1,14 @@
 import { CortexError } from '@helexa/core';
 import type { DeviceModel } from '@helexa/graph';
-import type { OutputEvent } from '../text/output-event.js';
 import type { PromptImage } from '../vision/visual-prompt.js';
-import { BlockManager, type PageCounts, type PageLease, type ReuseScope } from './block-manager.js';
-import { EventQueue } from './event-queue.js';
-import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
-import { FlightImages, promptKeys } from './flight-images.js';
-import type { EngineState, Generation, GenerationRequest, TextSink } from './generation.js';
+import { BlockManager, type PageCounts, type ReuseScope } from './block-manager.js';
+import type { EngineEffects } from './effects.js';
+import { Flight, type Place, type Sequence } from './flight.js';
+import type { FlightImages } from './flight-images.js';
+import type { EngineState, Generation, GenerationRequest } from './generation.js';
 import { type BatchEntry, planAdmission, planStep } from './scheduler.js';
 import { StepWriter } from './step-writer.js';
+import { WatchedDevice } from './watched-device.js';
 
 export interface EngineOptions {
   /** Of a model that takes images. */
@@ -26,69 +26,11 @@ export interface EngineOptions {
   readonly effects: EngineEffects;
 }
 
-/** Time, randomness and the turn of the event loop, as arguments. */
-export interface EngineEffects {
-  nowMs(): number;
-  /** Calls `run` once after a delay, unless the returned function cancels it. */
-  after(delayMs: number, run: () => void): () => void;
-  randomSeed(): bigint;
-  /** Lets the rest of the process run between two steps. */
-  yieldTurn(): Promise<void>;
-  /** After every step: what it did, for metrics. */
-  onStep(step: StepSummary): void;
-  /** Once, when the device failed: nothing runs after it. */
-  onFailed(error: CortexError): void;
-}
-
-export interface StepSummary {
-  readonly rows: number;
-  readonly sampled: number;
-  readonly deviceNs: number;
-}
-
 export interface EngineLoad {
   readonly running: number;
   readonly waiting: number;
   readonly slots: number;
   readonly pages: PageCounts;
-}
-
-interface Sequence {
-  readonly id: number;
-  readonly choice: number;
-  readonly flight: Flight;
-  readonly sink: TextSink;
-  /** Prompt and output. */
-  readonly tokens: number[];
-  /** What the cache is searched by: the tokens themselves, or with images their keys in place of placeholders. */
-  readonly keys: number[];
-  readonly maxTokens: number;
-  /** Present from admission to release. */
-  place: { readonly slot: number; readonly lease: PageLease } | null;
-  computed: number;
-  servedAt: number;
-  logprobs: TokenLogprob[];
-  hasToolCall: boolean;
-}
-
-/** A request on its way, with all its choices. */
-interface Flight {
-  readonly request: GenerationRequest;
-  readonly queue: EventQueue<GenerationEvent>;
-  readonly sequences: Sequence[];
-  /** Null: the prompt is text. */
-  readonly images: FlightImages | null;
-  readonly seed: bigint;
-  readonly submittedAtMs: number;
-  /** Unhooks the flight from the request's signal. */
-  readonly unlisten: () => void;
-  isCancelled: boolean;
-  /** The first choice has computed the whole prompt: its pages can be shared. */
-  isPrefilled: boolean;
-  open: number;
-  cachedTokens: number;
-  admittedAtMs: number;
-  firstTokenAtMs: number;
 }
 
 /**
@@ -99,6 +41,7 @@ interface Flight {
  */
 export class Engine {
   readonly #options: EngineOptions;
+  readonly #device: WatchedDevice;
   readonly #writer: StepWriter;
   readonly #blocks: BlockManager;
   readonly #freeSlots: number[];
@@ -114,6 +57,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     const { layout, buffer } = options.device;
     this.#options = options;
+    this.#device = new WatchedDevice(options);
     this.#writer = new StepWriter(layout, buffer);
     const { pages, maxSequences, snapshots = 0 } = layout.limits;
     const states = snapshots > 0 ? { first: maxSequences, count: snapshots } : null;
@@ -143,49 +87,17 @@ export class Engine {
   /** Queues a request; throws when it can never run. Reading the result to its end, or leaving, frees everything. */
   generate(request: GenerationRequest): Generation {
     this.#refuse(request);
-    const flight: Flight = {
+    const { effects, maxBufferedEvents } = this.#options;
+    const flight = new Flight({
       request,
-      queue: new EventQueue({
-        capacity: this.#options.maxBufferedEvents,
-        onDrain: () => this.#poke(),
-        onLeave: () => cancel(),
-      }),
-      sequences: [],
-      images: request.visual ? new FlightImages(request.visual) : null,
-      seed: request.seed ?? this.#options.effects.randomSeed(),
-      submittedAtMs: this.#options.effects.nowMs(),
-      unlisten: () => request.signal.removeEventListener('abort', cancel),
-      isCancelled: request.signal.aborted,
-      isPrefilled: false,
-      open: request.choices,
-      cachedTokens: 0,
-      admittedAtMs: 0,
-      firstTokenAtMs: 0,
-    };
-    const cancel = () => {
-      flight.isCancelled = true;
-      this.#poke();
-    };
-    request.signal.addEventListener('abort', cancel, { once: true });
-    for (let choice = 0; choice < request.choices; choice++) {
-      const tokens = [...request.prompt];
-      const sequence: Sequence = {
-        id: this.#nextId++,
-        choice,
-        flight,
-        sink: request.openSink(choice),
-        tokens,
-        keys: request.visual ? promptKeys(tokens, request.visual) : tokens,
-        maxTokens: Math.min(request.maxTokens, this.maxContext - request.prompt.length),
-        place: null,
-        computed: 0,
-        servedAt: -1,
-        logprobs: [],
-        hasToolCall: false,
-      };
-      flight.sequences.push(sequence);
-      this.#waiting.push(sequence);
-    }
+      seed: request.seed ?? effects.randomSeed(),
+      maxTokens: Math.min(request.maxTokens, this.maxContext - request.prompt.length),
+      maxBufferedEvents,
+      nowMs: effects.nowMs(),
+      nextId: () => this.#nextId++,
+      onChange: () => this.#poke(),
+    });
+    this.#waiting.push(...flight.sequences);
     this.#poke();
     return flight.queue;
   }
@@ -227,11 +139,7 @@ export class Engine {
       while (this.#state.kind === 'running') await this.#turn();
     } catch (error) {
       // A defect of the engine itself: its books can no longer be trusted.
-      this.#fail(
-        CortexError.isInstance(error)
-          ? error
-          : new CortexError('internal_error', { reason: String(error) }, { cause: error }),
-      );
+      this.#fail(asCortexError(error));
     }
     this.#end(this.#state.kind === 'failed' ? this.#state.error : new CortexError('shutting_down', {}));
   }
@@ -309,7 +217,7 @@ export class Engine {
   }
 
   /** Lets later prompts find what a sequence has computed. */
-  #keep({ keys, computed }: Sequence, { slot, lease }: NonNullable<Sequence['place']>): void {
+  #keep({ keys, computed }: Sequence, { slot, lease }: Place): void {
     this.#blocks.register(lease, keys, computed);
     const state = this.#blocks.keepState(lease, computed);
     if (state !== null) this.#writer.copyState(slot, state);
@@ -319,121 +227,33 @@ export class Engine {
   async #runStep(): Promise<number | null> {
     this.#steps += 1;
     try {
-      return await this.#runDevice();
+      return await this.#device.step();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const isStalled = CortexError.isInstance(error) && error.code === 'device_stalled';
-      const failed = new CortexError('device_failed', { model: this.#options.modelId, reason }, { cause: error });
-      this.#fail(isStalled ? error : failed);
+      this.#fail(asCortexError(error));
       return null;
-    }
-  }
-
-  /** One step of the device, given up when it takes longer than any step may. */
-  async #runDevice(): Promise<number> {
-    const { device, effects, modelId: model, stepTimeoutMs: timeoutMs } = this.#options;
-    let cancel = () => {};
-    const stalled = new Promise<never>((_, reject) => {
-      cancel = effects.after(timeoutMs, () => reject(new CortexError('device_stalled', { model, timeoutMs })));
-    });
-    try {
-      return (await Promise.race([device.step(), stalled])).deviceNs;
-    } finally {
-      cancel();
     }
   }
 
   /** Takes the token that the step chose for a sequence. */
   #accept(sequence: Sequence, sample: number): void {
-    const { flight } = sequence;
-    if (!sequence.place || flight.isCancelled) return;
+    const { flight, place } = sequence;
+    if (!place || flight.isCancelled) return;
     const answer = this.#writer.readSampled(sample);
     if (answer.isUnhealthy || answer.token < 0) {
       this.#failFlight(flight, new CortexError('logits_unhealthy', { model: this.#options.modelId }));
       return;
     }
-    const isFirst = sequence.tokens.length === flight.request.prompt.length;
-    if (isFirst) {
-      if (flight.firstTokenAtMs === 0) flight.firstTokenAtMs = this.#options.effects.nowMs();
-      flight.isPrefilled = true;
-      flight.queue.push({
-        type: 'prefill-end',
-        choice: sequence.choice,
-        cachedTokens: sequence.place.lease.reusedTokens,
-      });
-    }
-    sequence.tokens.push(answer.token);
-    if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
-    const produced = sequence.tokens.length - flight.request.prompt.length;
+    const { topLogprobs } = flight.request.sampling;
+    const top = topLogprobs === null ? null : this.#writer.readTop(sample, topLogprobs);
     try {
-      if (flight.request.stopTokens.has(answer.token)) {
-        this.#endChoice(sequence, 'stop');
-        return;
-      }
-      const { topLogprobs } = flight.request.sampling;
-      if (topLogprobs !== null) {
-        const top = this.#writer.readTop(sample, topLogprobs);
-        sequence.logprobs.push({ token: answer.token, logprob: answer.logprob, top });
-      }
-      const { events, isStopped } = sequence.sink.push(answer.token);
-      this.#emit(sequence, events);
-      if (isStopped) this.#endChoice(sequence, 'stop');
-      else if (produced === sequence.maxTokens) this.#endChoice(sequence, 'length');
-      else {
-        this.#writer.appendHistory(sequence.place.slot, sequence.tokens.length - 1, answer.token);
+      if (flight.accept(sequence, answer, top, this.#options.effects.nowMs())) {
+        this.#writer.appendHistory(place.slot, sequence.tokens.length - 1, answer.token);
         this.#cover(sequence);
-      }
+      } else this.#release(sequence);
     } catch (error) {
       // A text stage that fails concerns this request only.
       this.#failFlight(flight, error);
     }
-  }
-
-  #emit(sequence: Sequence, events: readonly OutputEvent[]): void {
-    const { queue } = sequence.flight;
-    const { choice } = sequence;
-    for (const event of events) {
-      if (event.type === 'content') {
-        queue.push({ type: 'text-delta', choice, text: event.text, logprobs: sequence.logprobs });
-        sequence.logprobs = [];
-      } else if (event.type === 'reasoning') {
-        queue.push({ type: 'reasoning-delta', choice, text: event.text });
-      } else {
-        sequence.hasToolCall = true;
-        const { index, id, name } = event;
-        queue.push({ type: 'tool-call', choice, call: { index, id, name, arguments: event.arguments } });
-      }
-    }
-  }
-
-  #endChoice(sequence: Sequence, why: 'stop' | 'length'): void {
-    const { flight } = sequence;
-    this.#emit(sequence, sequence.sink.end());
-    const reason: FinishReason = why === 'stop' && sequence.hasToolCall ? 'tool_calls' : why;
-    const stopString = why === 'stop' ? (sequence.sink.stopString ?? null) : null;
-    flight.queue.push({ type: 'choice-end', choice: sequence.choice, reason, stopString, logprobs: sequence.logprobs });
-    this.#release(sequence);
-    flight.open -= 1;
-    if (flight.open > 0) return;
-    const nowMs = this.#options.effects.nowMs();
-    const prompt = flight.request.prompt.length;
-    flight.queue.push({
-      type: 'generation-end',
-      usage: {
-        promptTokens: prompt,
-        completionTokens: flight.sequences.reduce((sum, each) => sum + each.tokens.length - prompt, 0),
-        cachedTokens: flight.cachedTokens,
-        reasoningTokens: flight.sequences.reduce((sum, each) => sum + each.sink.reasoningTokens, 0),
-      },
-      timing: {
-        queueMs: flight.admittedAtMs - flight.submittedAtMs,
-        prefillMs: flight.firstTokenAtMs - flight.admittedAtMs,
-        decodeMs: nowMs - flight.firstTokenAtMs,
-        prefillTokens: prompt - flight.cachedTokens,
-      },
-    });
-    flight.unlisten();
-    flight.queue.end();
   }
 
   #plan(): BatchEntry[] {
@@ -475,10 +295,7 @@ export class Engine {
     this.#writer.writePages(slot, lease.pages, 0);
     if (lease.state !== null) this.#writer.copyState(lease.state, slot);
     this.#running.set(sequence.id, sequence);
-    if (choice === 0) {
-      flight.cachedTokens = lease.reusedTokens;
-      flight.admittedAtMs = this.#options.effects.nowMs();
-    }
+    if (choice === 0) flight.admitted(lease.reusedTokens, this.#options.effects.nowMs());
     return true;
   }
 
@@ -511,8 +328,7 @@ export class Engine {
     for (const sequence of flight.sequences) this.#release(sequence);
     const left = this.#waiting.filter((sequence) => sequence.flight !== flight);
     this.#waiting.splice(0, this.#waiting.length, ...left);
-    flight.unlisten();
-    flight.queue.fail(error);
+    flight.fail(error);
   }
 
   #end(error: CortexError): void {
@@ -532,6 +348,11 @@ export class Engine {
     wake?.();
   }
 }
+
+const asCortexError = (error: unknown): CortexError =>
+  CortexError.isInstance(error)
+    ? error
+    : new CortexError('internal_error', { reason: String(error) }, { cause: error });
 
 /** The first choice has the request's own seed; the others are spread over the upper half. */
 function seedOfChoice(seed: bigint, choice: number): bigint {

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { StepSummary } from '../engine/engine.js';
+import type { StepSummary } from '../engine/effects.js';
 import type { ServedModel } from '../model/served-model.js';
 
 const prefix = 'cortex_neuron_';

@@ -2,8 +2,8 @@ import { type Clock, CortexError, type NeuronConfig, type QuantFormat } from '@h
 import type { ArchitectureRegistry, Backend } from '@helexa/graph';
 import type { Logger } from 'pino';
 import type { ReuseScope } from '../engine/block-manager.js';
-import { systemEffects } from '../engine/effects.js';
-import { Engine, type StepSummary } from '../engine/engine.js';
+import { type StepSummary, systemEffects } from '../engine/effects.js';
+import { Engine } from '../engine/engine.js';
 import { loadModelText, type ModelText, OutputStream } from '../text/index.js';
 import { type LoadedModel, loadModel } from './loader.js';
 import type { ModelSpec, OpenHooks } from './model-table.js';

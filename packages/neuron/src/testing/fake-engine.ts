@@ -1,4 +1,5 @@
-import { Engine, type EngineEffects, type EngineOptions } from '../engine/engine.js';
+import type { EngineEffects } from '../engine/effects.js';
+import { Engine, type EngineOptions } from '../engine/engine.js';
 import type { GenerationEvent } from '../engine/events.js';
 import type { GenerationRequest, TextSink } from '../engine/generation.js';
 import type { SamplingParameters } from '../engine/step-writer.js';

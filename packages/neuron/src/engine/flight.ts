@@ -1,0 +1,192 @@
+import type { OutputEvent } from '../text/output-event.js';
+import type { PageLease } from './block-manager.js';
+import { EventQueue } from './event-queue.js';
+import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
+import { FlightImages, promptKeys } from './flight-images.js';
+import type { GenerationRequest, TextSink } from './generation.js';
+import type { SampledToken } from './step-writer.js';
+
+/** What a sequence holds on the device while it runs. */
+export interface Place {
+  readonly slot: number;
+  readonly lease: PageLease;
+}
+
+/** One choice of a request. */
+export interface Sequence {
+  readonly id: number;
+  readonly choice: number;
+  readonly flight: Flight;
+  readonly sink: TextSink;
+  /** Prompt and output. */
+  readonly tokens: number[];
+  /** What the cache is searched by: the tokens themselves, or with images their keys in place of placeholders. */
+  readonly keys: number[];
+  readonly maxTokens: number;
+  /** Present from admission to release; the engine's. */
+  place: Place | null;
+  /** Tokens whose keys and values are in the cache. */
+  computed: number;
+  /** Number of the step that last had rows of it; -1 before the first. */
+  servedAt: number;
+  /** Log-probabilities of tokens whose text is still held back. */
+  logprobs: TokenLogprob[];
+  hasToolCall: boolean;
+}
+
+export interface FlightOptions {
+  readonly request: GenerationRequest;
+  readonly seed: bigint;
+  /** Most tokens of each choice. */
+  readonly maxTokens: number;
+  readonly maxBufferedEvents: number;
+  readonly nowMs: number;
+  readonly nextId: () => number;
+  /** Its reader caught up, left or was aborted: the engine has something to look at. */
+  readonly onChange: () => void;
+}
+
+/** A request on its way with all its choices: makes chosen tokens into what its reader gets. Places are the engine's. */
+export class Flight {
+  readonly request: GenerationRequest;
+  readonly queue: EventQueue<GenerationEvent>;
+  readonly sequences: readonly Sequence[];
+  /** Null: the prompt is text. */
+  readonly images: FlightImages | null;
+  readonly seed: bigint;
+  readonly submittedAtMs: number;
+  readonly #cancel: () => void;
+  #isCancelled: boolean;
+  #isPrefilled = false;
+  #open: number;
+  #cachedTokens = 0;
+  #admittedAtMs = 0;
+  #firstTokenAtMs = 0;
+
+  constructor({ request, seed, maxTokens, maxBufferedEvents, nowMs, nextId, onChange }: FlightOptions) {
+    this.request = request;
+    this.seed = seed;
+    this.submittedAtMs = nowMs;
+    this.images = request.visual ? new FlightImages(request.visual) : null;
+    this.#open = request.choices;
+    this.#isCancelled = request.signal.aborted;
+    this.#cancel = () => {
+      this.#isCancelled = true;
+      onChange();
+    };
+    request.signal.addEventListener('abort', this.#cancel, { once: true });
+    this.queue = new EventQueue({ capacity: maxBufferedEvents, onDrain: onChange, onLeave: this.#cancel });
+    this.sequences = Array.from({ length: request.choices }, (_, choice) => {
+      const tokens = [...request.prompt];
+      return {
+        id: nextId(),
+        choice,
+        flight: this,
+        sink: request.openSink(choice),
+        tokens,
+        keys: request.visual ? promptKeys(tokens, request.visual) : tokens,
+        maxTokens,
+        place: null,
+        computed: 0,
+        servedAt: -1,
+        logprobs: [],
+        hasToolCall: false,
+      };
+    });
+  }
+
+  /** Nobody wants the answer any more. */
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  /** The first choice has computed the whole prompt: its pages can be shared. */
+  get isPrefilled(): boolean {
+    return this.#isPrefilled;
+  }
+
+  /** The first choice has its place. */
+  admitted(cachedTokens: number, nowMs: number): void {
+    this.#cachedTokens = cachedTokens;
+    this.#admittedAtMs = nowMs;
+  }
+
+  /** Takes the token chosen for a running choice; answers whether the choice goes on. What a text stage throws concerns this request only. */
+  accept(sequence: Sequence, answer: SampledToken, top: TokenLogprob['top'] | null, nowMs: number): boolean {
+    const { prompt, stopTokens } = this.request;
+    if (sequence.tokens.length === prompt.length) this.#prefilled(sequence, nowMs);
+    sequence.tokens.push(answer.token);
+    if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
+    if (stopTokens.has(answer.token)) return this.#end(sequence, 'stop', nowMs);
+    if (top) sequence.logprobs.push({ token: answer.token, logprob: answer.logprob, top });
+    const { events, isStopped } = sequence.sink.push(answer.token);
+    this.#emit(sequence, events);
+    if (isStopped) return this.#end(sequence, 'stop', nowMs);
+    if (sequence.tokens.length - prompt.length === sequence.maxTokens) return this.#end(sequence, 'length', nowMs);
+    return true;
+  }
+
+  fail(error: unknown): void {
+    this.#unlisten();
+    this.queue.fail(error);
+  }
+
+  #prefilled(sequence: Sequence, nowMs: number): void {
+    if (this.#firstTokenAtMs === 0) this.#firstTokenAtMs = nowMs;
+    this.#isPrefilled = true;
+    const cachedTokens = sequence.place?.lease.reusedTokens ?? 0;
+    this.queue.push({ type: 'prefill-end', choice: sequence.choice, cachedTokens });
+  }
+
+  #emit(sequence: Sequence, events: readonly OutputEvent[]): void {
+    const { choice } = sequence;
+    for (const event of events) {
+      if (event.type === 'content') {
+        this.queue.push({ type: 'text-delta', choice, text: event.text, logprobs: sequence.logprobs });
+        sequence.logprobs = [];
+      } else if (event.type === 'reasoning') {
+        this.queue.push({ type: 'reasoning-delta', choice, text: event.text });
+      } else {
+        sequence.hasToolCall = true;
+        const { index, id, name } = event;
+        this.queue.push({ type: 'tool-call', choice, call: { index, id, name, arguments: event.arguments } });
+      }
+    }
+  }
+
+  #end(sequence: Sequence, why: 'stop' | 'length', nowMs: number): false {
+    this.#emit(sequence, sequence.sink.end());
+    const reason: FinishReason = why === 'stop' && sequence.hasToolCall ? 'tool_calls' : why;
+    const stopString = why === 'stop' ? (sequence.sink.stopString ?? null) : null;
+    const { choice, logprobs } = sequence;
+    this.queue.push({ type: 'choice-end', choice, reason, stopString, logprobs });
+    this.#open -= 1;
+    if (this.#open === 0) this.#finish(nowMs);
+    return false;
+  }
+
+  #finish(nowMs: number): void {
+    const prompt = this.request.prompt.length;
+    this.queue.push({
+      type: 'generation-end',
+      usage: {
+        promptTokens: prompt,
+        completionTokens: this.sequences.reduce((sum, each) => sum + each.tokens.length - prompt, 0),
+        cachedTokens: this.#cachedTokens,
+        reasoningTokens: this.sequences.reduce((sum, each) => sum + each.sink.reasoningTokens, 0),
+      },
+      timing: {
+        queueMs: this.#admittedAtMs - this.submittedAtMs,
+        prefillMs: this.#firstTokenAtMs - this.#admittedAtMs,
+        decodeMs: nowMs - this.#firstTokenAtMs,
+        prefillTokens: prompt - this.#cachedTokens,
+      },
+    });
+    this.#unlisten();
+    this.queue.end();
+  }
+
+  #unlisten(): void {
+    this.request.signal.removeEventListener('abort', this.#cancel);
+  }
+}
