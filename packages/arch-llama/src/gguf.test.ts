@@ -1,7 +1,7 @@
 import type { GgufValue } from '@helexa/core';
 import { bindWeights, type Fill, paperCheckpoint, type ReadRange } from '@helexa/graph';
 import test from 'ava';
-import { ggufConfig } from './config.js';
+
 import { llama } from './llama.js';
 
 const metadata = new Map<string, GgufValue>([
@@ -21,7 +21,7 @@ const formats = new Set(['F32'] as const);
 const rangesOf = (fill: Fill | undefined): readonly ReadRange[] => (fill?.kind === 'read' ? fill.ranges : []);
 
 function bind(withBiases: boolean) {
-  const config = llama.parseConfig(ggufConfig(metadata), 'm.gguf');
+  const config = llama.parseConfig(llama.ggufConfig(metadata), 'm.gguf');
   const table = llama.weights(config);
   const paper = paperCheckpoint(table, { kind: 'gguf', format: () => 'F32' });
   const tensors = new Map([...paper.tensors].filter(([name]) => withBiases || !name.endsWith('.bias')));
@@ -39,10 +39,10 @@ function fileRows(ranges: readonly ReadRange[]): number[] {
 }
 
 test('ggufConfig spells metadata as config.json would', (t) => {
-  t.like(llama.parseConfig(ggufConfig(metadata), 'm.gguf'), {
+  t.like(llama.parseConfig(llama.ggufConfig(metadata), 'm.gguf'), {
     vocab_size: 3,
     num_key_value_heads: 2,
-    headDim,
+    head_dim: headDim,
     max_position_embeddings: 2048,
     rope: { theta: 500000, scaling: { type: 'default' } },
   });
@@ -51,7 +51,7 @@ test('ggufConfig spells metadata as config.json would', (t) => {
     ['llama.rope.scaling.type', 'linear'],
     ['llama.rope.scaling.factor', 4],
   ] as const);
-  t.like(llama.parseConfig(ggufConfig(scaled), 'm.gguf'), { rope: { scaling: { type: 'linear', factor: 4 } } });
+  t.like(llama.parseConfig(llama.ggufConfig(scaled), 'm.gguf'), { rope: { scaling: { type: 'linear', factor: 4 } } });
 });
 
 test('llama undoes the pairing of query and key rows in a GGUF file, and of no others', (t) => {
@@ -77,7 +77,7 @@ test('llama uses the biases that a GGUF file has, and none when it has none', (t
 });
 
 test('llama divides its frequencies by the factors of a GGUF file', (t) => {
-  const config = llama.parseConfig(ggufConfig(metadata), 'm.gguf');
+  const config = llama.parseConfig(llama.ggufConfig(metadata), 'm.gguf');
   const table = llama.weights(config);
   const paper = paperCheckpoint(table, { kind: 'gguf', format: () => 'F32' });
   const entry = { name: 'rope_freqs.weight', format: 'F32', shape: [headDim / 2], file: 'm', begin: 0, end: 32 };

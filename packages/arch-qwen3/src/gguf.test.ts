@@ -1,7 +1,7 @@
 import type { GgufValue } from '@helexa/core';
 import { listCheckpointTensors } from '@helexa/graph';
 import test from 'ava';
-import { ggufConfig } from './config.js';
+
 import { qwen3 } from './qwen3.js';
 
 const metadata = new Map<string, GgufValue>([
@@ -19,9 +19,9 @@ const metadata = new Map<string, GgufValue>([
 ]);
 
 test('ggufConfig reads the head width from its key, else from hidden size and heads', (t) => {
-  t.like(qwen3.parseConfig(ggufConfig(metadata), 'm.gguf'), { head_dim: 32, rope: { theta: 1000000 } });
+  t.like(qwen3.parseConfig(qwen3.ggufConfig(metadata), 'm.gguf'), { head_dim: 32, rope: { theta: 1000000 } });
   const without = new Map([...metadata].filter(([key]) => key !== 'qwen3.attention.key_length'));
-  t.like(qwen3.parseConfig(ggufConfig(without), 'm.gguf'), { head_dim: 16 });
+  t.like(qwen3.parseConfig(qwen3.ggufConfig(without), 'm.gguf'), { head_dim: 16 });
 });
 
 test('ggufConfig turns scaling keys into yarn, and a missing key is refused by its config name', (t) => {
@@ -31,16 +31,16 @@ test('ggufConfig turns scaling keys into yarn, and a missing key is refused by i
     ['qwen3.rope.scaling.factor', 4],
     ['qwen3.rope.scaling.original_context_length', 32768],
   ] as const);
-  t.like(qwen3.parseConfig(ggufConfig(scaled), 'm.gguf'), {
+  t.like(qwen3.parseConfig(qwen3.ggufConfig(scaled), 'm.gguf'), {
     rope: { scaling: { type: 'yarn', factor: 4, originalContext: 32768 } },
   });
   const without = new Map([...metadata].filter(([key]) => key !== 'qwen3.block_count'));
-  t.throws(() => qwen3.parseConfig(ggufConfig(without), 'm.gguf'), { message: /m\.gguf.*'num_hidden_layers'/u });
+  t.throws(() => qwen3.parseConfig(qwen3.ggufConfig(without), 'm.gguf'), { message: /m\.gguf.*'num_hidden_layers'/u });
 });
 
 test('qwen3 names its tensors as a GGUF file does', (t) => {
   const config = qwen3.parseConfig(
-    { ...(ggufConfig(metadata) as object), attention_bias: false, tie_word_embeddings: true },
+    { ...(qwen3.ggufConfig(metadata) as object), attention_bias: false, tie_word_embeddings: true },
     'm.gguf',
   );
   const names = listCheckpointTensors(qwen3.weights(config), 'gguf').map((tensor) => tensor.name);

@@ -1,10 +1,18 @@
 import type { GgufMetadata } from '@helexa/core';
-import { ggufReader, parseModelConfig, requireConfig } from '@helexa/graph';
+import {
+  type DecoderConfig,
+  ggufDecoder,
+  ggufReader,
+  parseDecoder,
+  parseModelConfig,
+  requireConfig,
+} from '@helexa/graph';
 import { z } from 'zod';
-import { completeDecoder, count, type DecoderConfig, decoderSchema, ggufDecoder } from './config.js';
 
-const schema = decoderSchema.extend({
-  head_dim: count.multipleOf(2).nullish(),
+const count = z.int().positive();
+
+/** Keys of config.json beside those of a dense decoder. */
+const schema = z.object({
   moe_intermediate_size: count,
   num_experts: count.nullish(),
   /** Another spelling of `num_experts`. */
@@ -21,8 +29,6 @@ type Fields = z.infer<typeof schema>;
 
 /** The config of one sparse model with what follows from it. */
 export interface Qwen3MoeConfig extends Fields, DecoderConfig {
-  readonly head_dim: number;
-  readonly num_key_value_heads: number;
   readonly num_experts: number;
   readonly sparseLayers: readonly number[];
   readonly denseLayers: readonly number[];
@@ -30,14 +36,9 @@ export interface Qwen3MoeConfig extends Fields, DecoderConfig {
 
 /** Parses config.json of a sparse model, refusing by name what the reference would compute and this architecture does not. */
 export function parseMoeConfig(json: unknown, file: string): Qwen3MoeConfig {
+  const decoder = parseDecoder(json, file, { window: 'upper' });
   const fields = parseModelConfig(schema, json, file);
-  const { hidden_size: hidden, num_attention_heads: heads, num_local_experts: local, num_experts: named } = fields;
-  const headDim = fields.head_dim ?? hidden / heads;
-  requireConfig(
-    headDim % 2 === 0,
-    file,
-    `'head_dim' is absent and 'hidden_size' / 'num_attention_heads' is ${headDim}; an even whole number is wanted`,
-  );
+  const { num_local_experts: local, num_experts: named } = fields;
   const experts = named ?? local ?? undefined;
   requireConfig(experts !== undefined, file, "'num_experts' is missing");
   requireConfig(
@@ -49,9 +50,10 @@ export function parseMoeConfig(json: unknown, file: string): Qwen3MoeConfig {
   requireConfig(chosen <= experts, file, `'num_experts_per_tok' is ${chosen}; there are ${experts} experts`);
   const isSparse = (layer: number): boolean =>
     !fields.mlp_only_layers?.includes(layer) && (layer + 1) % fields.decoder_sparse_step === 0;
-  const layers = Array.from({ length: fields.num_hidden_layers }, (_, layer) => layer);
+  const layers = [...decoder.windows.keys()];
   return Object.freeze({
-    ...completeDecoder({ ...fields, head_dim: headDim }, file),
+    ...decoder,
+    ...fields,
     num_experts: experts,
     sparseLayers: layers.filter(isSparse),
     denseLayers: layers.filter((layer) => !isSparse(layer)),

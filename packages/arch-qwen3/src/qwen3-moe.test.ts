@@ -28,7 +28,10 @@ architectureSuite(test, {
     { change: { moe_intermediate_size: null }, names: "'moe_intermediate_size'" },
     { change: { mlp_only_layers: [-1] }, names: "'mlp_only_layers.0'" },
     { change: { head_dim: null, num_attention_heads: 6 }, names: "'head_dim' is absent" },
-    { change: { use_sliding_window: true }, names: 'sliding window' },
+    {
+      change: { use_sliding_window: true, sliding_window: 32, max_window_layers: null, layer_types: null },
+      names: "'max_window_layers'",
+    },
     { change: { quantization_config: { quant_method: 'fp8' } }, names: "'quantization_config'" },
   ],
   mutations: [

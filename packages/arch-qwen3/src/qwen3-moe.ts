@@ -6,23 +6,26 @@
  */
 import {
   contractVersion,
+  decoderFacts,
+  decoderForward,
+  decoderTable,
   defineArchitecture,
   gatedMlpBlock,
+  gatedMlpRows,
   moeBlock,
   moeRows,
   type WeightsTable,
 } from '@helexa/graph';
-import { decode, decoderFacts, decoderTable, denseRows } from './decoder.js';
 import { ggufMoeConfig, parseMoeConfig, type Qwen3MoeConfig } from './moe-config.js';
 import { moeSizes } from './sizes.js';
 
 function weights(config: Qwen3MoeConfig): WeightsTable {
   const { hidden_size: hidden, num_experts: experts, moe_intermediate_size: inner } = config;
   const { denseLayers, sparseLayers: layers } = config;
-  const dense = denseLayers.length > 0 ? denseRows(config, denseLayers) : [];
+  const dense = denseLayers.length > 0 ? gatedMlpRows(config, denseLayers) : [];
   const prefixes = ['model.layers.{layer}.mlp'];
   const sparse = layers.length > 0 ? moeRows({ layers, hidden, experts, inner, prefixes }) : [];
-  return decoderTable(config, [...dense, ...sparse]);
+  return decoderTable(config, [...dense, ...sparse], { headNorms: true });
 }
 
 /** Qwen3, mixture of experts. */
@@ -38,7 +41,7 @@ export const qwen3Moe = defineArchitecture<Qwen3MoeConfig>({
   weights,
   forward(b, config) {
     const { num_experts: experts, num_experts_per_tok: chosen, norm_topk_prob: renormalise } = config;
-    decode(b, config, (x, layer) =>
+    decoderForward(b, config, (x, layer) =>
       config.sparseLayers.includes(layer) ? moeBlock(b, x, { experts, chosen, renormalise }) : gatedMlpBlock(b, x),
     );
   },

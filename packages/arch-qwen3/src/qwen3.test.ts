@@ -11,8 +11,15 @@ architectureSuite(test, {
   quantisedRanks: [2],
   refused: [
     { change: { hidden_act: 'gelu' }, names: "'hidden_act'" },
-    { change: { use_sliding_window: true }, names: 'sliding window' },
-    { change: { layer_types: ['full_attention', 'sliding_attention'] }, names: "'layer_types.1'" },
+    {
+      change: { use_sliding_window: true, sliding_window: 32, max_window_layers: null, layer_types: null },
+      names: "'max_window_layers'",
+    },
+    {
+      change: { layer_types: ['full_attention', 'sliding_attention', 'full_attention', 'full_attention'] },
+      names: "no 'sliding_window'",
+    },
+    { change: { layer_types: ['full_attention'] }, names: "'layer_types' has 1 entries" },
     { change: { rope_parameters: { rope_type: 'dynamic', factor: 2 } }, names: 'dynamic' },
     { change: { quantization_config: { quant_method: 'fp8' } }, names: "'quantization_config'" },
     { change: { num_key_value_heads: 3 }, names: "'num_attention_heads' is 4" },

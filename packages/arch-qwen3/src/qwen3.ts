@@ -1,25 +1,32 @@
 /**
- * Qwen3, dense: 0.6B to 32B and their 2507 releases. As llama, with a norm on every query and key head before the rotation.
+ * Qwen3, dense: 0.6B to 32B and their 2507 releases. A decoder with a norm on every query and key head before the rotation.
  *
- * Reference: transformers, models/qwen3. Refused by name: a sliding window in use, other activations, dynamic rotary
- * scaling, quantised safetensors.
+ * Reference: transformers, models/qwen3. Refused by name: other activations, dynamic rotary scaling, quantised safetensors.
  */
-import { contractVersion, defineArchitecture, gatedMlpBlock } from '@helexa/graph';
-import { ggufConfig, parseConfig, type Qwen3Config } from './config.js';
-import { decode, decoderFacts, decoderTable, denseRows, layersOf } from './decoder.js';
+import {
+  contractVersion,
+  type DecoderConfig,
+  decoderFacts,
+  decoderForward,
+  decoderTable,
+  defineArchitecture,
+  gatedMlpRows,
+  ggufDecoder,
+  parseDecoder,
+} from '@helexa/graph';
 import { sizes } from './sizes.js';
 
 /** Qwen3, dense. */
-export const qwen3 = defineArchitecture<Qwen3Config>({
+export const qwen3 = defineArchitecture<DecoderConfig>({
   name: 'qwen3',
   contractVersion,
   modelTypes: ['qwen3'],
   ggufArchitectures: ['qwen3'],
   capabilities: { tensorParallel: true, rewind: true, vision: false },
-  parseConfig,
-  ggufConfig,
+  parseConfig: (json, file) => parseDecoder(json, file, { headDim: 128, window: 'upper' }),
+  ggufConfig: (metadata) => ggufDecoder(metadata, 'qwen3'),
   facts: decoderFacts,
-  weights: (config) => decoderTable(config, denseRows(config, layersOf(config))),
-  forward: (b, config) => decode(b, config, (x) => gatedMlpBlock(b, x)),
+  weights: (config) => decoderTable(config, gatedMlpRows(config), { headNorms: true }),
+  forward: decoderForward,
   sizes,
 });
