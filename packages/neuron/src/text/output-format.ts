@@ -1,4 +1,6 @@
 import type { Tokenizer } from './tokenizer/tokenizer.js';
+import { chooseDialect } from './tool-dialects/choose-dialect.js';
+import type { BareDialect, MarkedDialect } from './tool-dialects/tool-dialect.js';
 
 /** A pair of marks around a stretch of output. Ids are null when the vocabulary spells the marks with several tokens. */
 export interface MarkerPair {
@@ -8,13 +10,15 @@ export interface MarkerPair {
   readonly closeId: number | null;
 }
 
-/** How a tool call is written between its marks: one JSON object, or `<function=...>` with parameters. */
-export type ToolStyle = 'json' | 'xml';
+/** How a model writes tool calls, with the ids that its vocabulary gives the dialect's marks. */
+export type ToolFormat =
+  | { readonly kind: 'marked'; readonly dialect: MarkedDialect; readonly marks: MarkerPair }
+  | { readonly kind: 'bare'; readonly dialect: BareDialect; readonly tagId: number | null };
 
 /** How a model marks what is not plain answer; null where it does not. */
 export interface OutputFormat {
   readonly reasoning: MarkerPair | null;
-  readonly tools: (MarkerPair & { readonly style: ToolStyle }) | null;
+  readonly tools: ToolFormat | null;
 }
 
 const reasoningPairs = [
@@ -24,25 +28,42 @@ const reasoningPairs = [
   ['<reasoning>', '</reasoning>'],
 ] as const;
 
-const toolPair = ['<tool_call>', '</tool_call>'] as const;
-
 /** Reads a model's marks from its vocabulary and the text of its chat templates. */
 export function detectOutputFormat(tokenizer: Tokenizer, templateText: string): OutputFormat {
   const pairs = reasoningPairs.map(([open, close]) => pairOf(tokenizer, open, close));
   const byToken = pairs.find((pair) => pair.openId !== null);
   // Distilled models spell the marks with ordinary tokens: then the template tells.
   const byText = pairs.find((pair) => templateText.includes(pair.close));
-  if (!templateText.includes(toolPair[0])) return { reasoning: byToken ?? byText ?? null, tools: null };
-  const style = templateText.includes('<function=') ? 'xml' : 'json';
-  return {
-    reasoning: byToken ?? byText ?? null,
-    tools: { ...pairOf(tokenizer, ...toolPair), style },
-  };
+  return { reasoning: byToken ?? byText ?? null, tools: detectTools(tokenizer, templateText) };
 }
 
-/** True when a prompt ends inside an open reasoning mark: the template opened it for the model. */
-export function opensReasoning(prompt: string, format: OutputFormat): boolean {
-  return format.reasoning !== null && prompt.trimEnd().endsWith(format.reasoning.open);
+function detectTools(tokenizer: Tokenizer, templateText: string): ToolFormat | null {
+  const dialect = chooseDialect(templateText);
+  if (dialect === null) return null;
+  return dialect.kind === 'marked'
+    ? { kind: 'marked', dialect, marks: pairOf(tokenizer, dialect.open, dialect.close) }
+    : { kind: 'bare', dialect, tagId: addedId(tokenizer, dialect.tag) };
+}
+
+/**
+ * True when a prompt ends inside reasoning: its marks are replayed from the last other added token on, which is where the
+ * model's own turn begins, and the last one wins. So a mark that a user wrote in an earlier turn says nothing.
+ */
+export function opensReasoning(prompt: readonly number[], tokenizer: Tokenizer, { reasoning }: OutputFormat): boolean {
+  if (reasoning === null) return false;
+  const { openId, closeId } = reasoning;
+  let start = prompt.length;
+  while (start > 0) {
+    const id = prompt[start - 1]!;
+    if (id === openId) return true;
+    if (id === closeId) return false;
+    // Below zero stands an image.
+    if (id < 0 || tokenizer.addedIds.has(id)) break;
+    start--;
+  }
+  if (openId !== null) return false;
+  const turn = tokenizer.decode(prompt.slice(start));
+  return turn.lastIndexOf(reasoning.open) > turn.lastIndexOf(reasoning.close);
 }
 
 function pairOf(tokenizer: Tokenizer, open: string, close: string): MarkerPair {

@@ -3,10 +3,15 @@ import fc from 'fast-check';
 import type { OutputEvent } from './output-event.js';
 import type { OutputFormat } from './output-format.js';
 import { OutputParser } from './output-parser.js';
+import { hermesJson } from './tool-dialects/hermes-json.js';
 
 const plainMarks: OutputFormat = {
   reasoning: { open: '<think>', close: '</think>', openId: null, closeId: null },
-  tools: { open: '<tool_call>', close: '</tool_call>', openId: null, closeId: null, style: 'json' },
+  tools: {
+    kind: 'marked',
+    dialect: hermesJson,
+    marks: { open: '<tool_call>', close: '</tool_call>', openId: null, closeId: null },
+  },
 };
 
 const parser = (options: Partial<ConstructorParameters<typeof OutputParser>[0]> = {}) => {

@@ -1,8 +1,9 @@
 import type { OutputEvent, ToolSchema } from './output-event.js';
 import type { MarkerPair, OutputFormat } from './output-format.js';
-import { parseToolCall } from './tool-calls.js';
+import { BareCalls, type Piece } from './tool-dialects/bare-calls.js';
+import type { MarkedDialect, ParsedCall } from './tool-dialects/tool-dialect.js';
 
-export type Marker = 'reasoning-open' | 'reasoning-close' | 'tool-open' | 'tool-close';
+export type Marker = 'reasoning-open' | 'reasoning-close' | 'tool-open' | 'tool-close' | 'tool-tag';
 
 export interface OutputParserOptions {
   readonly format: OutputFormat;
@@ -23,14 +24,17 @@ interface TextMarker {
 /**
  * Tells a stream of output text apart into content, reasoning and tool calls. Marks that are tokens come through `mark`;
  * marks that are plain text are found here, with a possible beginning of one held back. Newlines around marks belong to
- * the format and are dropped. How the text is cut into pieces makes no difference.
+ * the format and are dropped; everything else that is not a whole call comes out as text. How the text is cut into pieces
+ * makes no difference.
  */
 export class OutputParser {
   readonly #options: OutputParserOptions;
   readonly #textMarkers: readonly TextMarker[];
+  readonly #dialect: MarkedDialect | null;
+  readonly #bareCalls: BareCalls | null;
   readonly #trims: boolean;
   #channel: Channel;
-  /** Text of the tool call that is open, or null. */
+  /** Text of the marked call that is open, or null. */
   #call: string | null = null;
   #calls = 0;
   /** Text that may be the beginning of a mark. */
@@ -40,13 +44,16 @@ export class OutputParser {
   #isAfterMark: boolean;
 
   constructor(options: OutputParserOptions) {
-    const { reasoning, tools } = options.format;
+    const { reasoning } = options.format;
+    const tools = options.tools === null ? null : options.format.tools;
     this.#options = options;
+    this.#dialect = tools?.kind === 'marked' ? tools.dialect : null;
+    this.#bareCalls = tools?.kind === 'bare' ? new BareCalls(tools.dialect, options.tools ?? []) : null;
     this.#textMarkers = [
       ...textMarkers(reasoning, 'reasoning-open', 'reasoning-close'),
-      ...textMarkers(options.tools === null ? null : tools, 'tool-open', 'tool-close'),
+      ...textMarkers(tools?.kind === 'marked' ? tools.marks : null, 'tool-open', 'tool-close'),
     ];
-    this.#trims = reasoning !== null || (options.tools !== null && tools !== null);
+    this.#trims = reasoning !== null || tools !== null;
     this.#channel = options.startsInReasoning ? 'reasoning' : 'content';
     this.#isAfterMark = options.startsInReasoning;
   }
@@ -84,6 +91,7 @@ export class OutputParser {
     const events: OutputEvent[] = [];
     this.#releaseHeld(events);
     if (this.#call !== null) this.#writeCallAsText('', events);
+    this.#take(this.#bareCalls?.end() ?? [], events);
     this.#emit(this.#newlines, events);
     this.#newlines = '';
     return events;
@@ -96,46 +104,68 @@ export class OutputParser {
   }
 
   #apply(marker: Marker, events: OutputEvent[]): void {
-    if (marker === 'tool-open') {
-      if (this.#call !== null) this.#writeCallAsText('', events);
-      this.#call = '';
+    switch (marker) {
+      case 'tool-tag':
+        if (this.#channel === 'content') this.#take(this.#bareCalls?.tag() ?? [], events);
+        return;
+      case 'tool-open':
+        if (this.#call !== null) this.#writeCallAsText('', events);
+        this.#call = '';
+        return;
+      case 'tool-close':
+        if (this.#call !== null) this.#closeCall(this.#call, events);
+        else this.#write(this.#dialect?.close ?? '', events);
+        return;
+      default:
+        this.#switchTo(marker === 'reasoning-open' ? 'reasoning' : 'content', events);
+    }
+  }
+
+  /** A mark of reasoning inside of a call is part of what the call says. */
+  #switchTo(channel: Channel, events: OutputEvent[]): void {
+    const { reasoning } = this.#options.format;
+    if (this.#call !== null) {
+      this.#call += (channel === 'reasoning' ? reasoning?.open : reasoning?.close) ?? '';
       return;
     }
-    if (marker === 'tool-close') {
-      if (this.#call !== null) this.#closeCall(events);
-      return;
-    }
-    if (this.#call !== null) this.#writeCallAsText('', events);
+    if (this.#channel === 'content') this.#take(this.#bareCalls?.end() ?? [], events);
     this.#newlines = '';
-    this.#channel = marker === 'reasoning-open' ? 'reasoning' : 'content';
+    this.#channel = channel;
     this.#isAfterMark = true;
   }
 
-  #closeCall(events: OutputEvent[]): void {
-    const { format, tools, newCallId } = this.#options;
-    const call = parseToolCall(this.#call!, format.tools!.style, tools ?? []);
-    if (call === null) {
-      this.#writeCallAsText(format.tools!.close, events);
+  #closeCall(body: string, events: OutputEvent[]): void {
+    const { tools } = this.#options;
+    const calls = this.#dialect?.parse(body, tools ?? []) ?? null;
+    if (calls === null) {
+      this.#writeCallAsText(this.#dialect?.close ?? '', events);
       return;
     }
     this.#call = null;
-    this.#newlines = '';
-    this.#isAfterMark = true;
-    events.push({ type: 'tool-call', index: this.#calls++, id: newCallId(), ...call });
+    for (const call of calls) this.#emitCall(call, events);
   }
 
   #writeCallAsText(close: string, events: OutputEvent[]): void {
-    const text = `${this.#options.format.tools!.open}${this.#call}${close}`;
+    const text = `${this.#dialect?.open ?? ''}${this.#call}${close}`;
     this.#call = null;
     this.#write(text, events);
   }
 
   #write(text: string, events: OutputEvent[]): void {
     if (text === '') return;
-    if (this.#call !== null) {
-      this.#call += text;
-      return;
+    if (this.#call !== null) this.#call += text;
+    else if (this.#bareCalls !== null && this.#channel === 'content') this.#take(this.#bareCalls.push(text), events);
+    else this.#writeText(text, events);
+  }
+
+  #take(pieces: readonly Piece[], events: OutputEvent[]): void {
+    for (const piece of pieces) {
+      if (piece.type === 'text') this.#writeText(piece.text, events);
+      else this.#emitCall(piece.call, events);
     }
+  }
+
+  #writeText(text: string, events: OutputEvent[]): void {
     let body = text;
     if (this.#isAfterMark) {
       body = body.replace(/^\n+/, '');
@@ -154,6 +184,12 @@ export class OutputParser {
     }
     this.#emit(this.#newlines + body.slice(0, end), events);
     this.#newlines = body.slice(end);
+  }
+
+  #emitCall(call: ParsedCall, events: OutputEvent[]): void {
+    this.#newlines = '';
+    this.#isAfterMark = true;
+    events.push({ type: 'tool-call', index: this.#calls++, id: this.#options.newCallId(), ...call });
   }
 
   #emit(text: string, events: OutputEvent[]): void {

@@ -42,9 +42,8 @@ function run(output: string, options: { stops?: string[]; prompt?: string; tools
 
 test('detectOutputFormat finds the marks that are tokens', (t) => {
   t.is(format.reasoning?.openId, tokenizer.idOf('<think>'));
-  t.is(format.tools?.style, 'json');
+  t.is(format.tools?.dialect.name, 'hermes-json');
   t.is(detectOutputFormat(tokenizer, 'no calls here').tools, null);
-  t.is(detectOutputFormat(tokenizer, '<tool_call><function=f>').tools?.style, 'xml');
 });
 
 test('OutputStream tells apart by token ids and counts reasoning without its marks', (t) => {

@@ -24,9 +24,6 @@ export interface OutputStep {
   readonly isStopped: boolean;
 }
 
-/** Tokens of a prompt's end that are looked at for an open reasoning mark. */
-const promptTail = 32;
-
 /** The way of one answer from token ids to events: detokenise, watch for stop strings, tell the parts apart. */
 export class OutputStream {
   readonly #tokenizer: Tokenizer;
@@ -46,7 +43,7 @@ export class OutputStream {
         ? null
         : new OutputParser({
             format: chat.format,
-            startsInReasoning: opensReasoning(tokenizer.decode(chat.prompt.slice(-promptTail)), chat.format),
+            startsInReasoning: opensReasoning(chat.prompt, tokenizer, chat.format),
             tools: chat.tools,
             newCallId: chat.newCallId,
           });
@@ -103,9 +100,12 @@ function markIds({ reasoning, tools }: OutputFormat, hasTools: boolean): Readonl
     marks.set(reasoning.openId, 'reasoning-open');
     marks.set(reasoning.closeId, 'reasoning-close');
   }
-  if (hasTools && tools !== null && tools.openId !== null && tools.closeId !== null) {
-    marks.set(tools.openId, 'tool-open');
-    marks.set(tools.closeId, 'tool-close');
+  if (!hasTools || tools === null) return marks;
+  if (tools.kind === 'bare') {
+    if (tools.tagId !== null) marks.set(tools.tagId, 'tool-tag');
+  } else if (tools.marks.openId !== null && tools.marks.closeId !== null) {
+    marks.set(tools.marks.openId, 'tool-open');
+    marks.set(tools.marks.closeId, 'tool-close');
   }
   return marks;
 }
