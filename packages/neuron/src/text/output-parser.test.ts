@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import type { OutputEvent } from './output-event.js';
 import type { OutputFormat } from './output-format.js';
 import { OutputParser } from './output-parser.js';
-import { hermesJson } from './tool-dialects/hermes-json.js';
+import { markedJson } from './tool-dialects/marked-json.js';
 
 const plainMarks: OutputFormat = {
   reasoning: { open: '<think>', close: '</think>', openId: null, closeId: null },
   tools: {
     kind: 'marked',
-    dialect: hermesJson,
+    dialect: markedJson,
     marks: { open: '<tool_call>', close: '</tool_call>', openId: null, closeId: null },
   },
 };

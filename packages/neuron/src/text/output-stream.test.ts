@@ -42,7 +42,7 @@ function run(output: string, options: { stops?: string[]; prompt?: string; tools
 
 test('detectOutputFormat finds the marks that are tokens', (t) => {
   t.is(format.reasoning?.openId, tokenizer.idOf('<think>'));
-  t.is(format.tools?.dialect.name, 'hermes-json');
+  t.is(format.tools?.dialect.name, 'marked-json');
   t.is(detectOutputFormat(tokenizer, 'no calls here').tools, null);
 });
 

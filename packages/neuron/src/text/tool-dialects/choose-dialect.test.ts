@@ -9,10 +9,10 @@ const templateOf = (name: string) =>
   readFileSync(new URL(`../../../fixtures/text/templates/${name}.jinja`, import.meta.url), 'utf8');
 
 const published: readonly (readonly [template: string, dialect: string | null, calls: number])[] = [
-  ['Qwen-Qwen3-0.6B', 'hermes-json', 2],
-  ['Qwen3-Coder', 'qwen-parameters', 2],
-  ['Qwen3.5-4B', 'qwen-parameters', 2],
-  ['meta-llama-Llama-3.1-8B-Instruct', 'llama3-json', 1],
+  ['Qwen-Qwen3-0.6B', 'marked-json', 2],
+  ['Qwen3-Coder', 'marked-parameters', 2],
+  ['Qwen3.5-4B', 'marked-parameters', 2],
+  ['meta-llama-Llama-3.1-8B-Instruct', 'bare-json', 1],
   ['openai-gpt-oss-120b', null, 0],
 ];
 

@@ -3,9 +3,9 @@ import { parseParameterCalls } from './parameter-call.js';
 import type { MarkedDialect } from './tool-dialect.js';
 
 /** A function with a parameter on lines of its own for each argument: Qwen3-Coder, Qwen3.5. JSON is understood too. */
-export const qwenParameters: MarkedDialect = {
+export const markedParameters: MarkedDialect = {
   kind: 'marked',
-  name: 'qwen-parameters',
+  name: 'marked-parameters',
   open: '<tool_call>',
   close: '</tool_call>',
   syntax: {

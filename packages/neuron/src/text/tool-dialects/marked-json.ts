@@ -3,9 +3,9 @@ import { parseParameterCalls } from './parameter-call.js';
 import type { MarkedDialect } from './tool-dialect.js';
 
 /** One JSON object between marks: Hermes, Qwen2.5, QwQ, Qwen3. The other form between the same marks is understood too. */
-export const hermesJson: MarkedDialect = {
+export const markedJson: MarkedDialect = {
   kind: 'marked',
-  name: 'hermes-json',
+  name: 'marked-json',
   open: '<tool_call>',
   close: '</tool_call>',
   syntax: {

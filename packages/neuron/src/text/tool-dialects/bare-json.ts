@@ -7,9 +7,9 @@ import type { BareDialect, ParsedCall } from './tool-dialect.js';
  * A bare JSON object, or what follows the tag: Llama 3.1 to 3.3. Nothing tells such an object from an answer in JSON but the
  * name of a tool that the request offers, so only those are calls.
  */
-export const llama3Json: BareDialect = {
+export const bareJson: BareDialect = {
   kind: 'bare',
-  name: 'llama3-json',
+  name: 'bare-json',
   tag: '<|python_tag|>',
   syntax: {
     kind: 'json',
