@@ -1,18 +1,19 @@
 /**
- * The speed of the CPU backend on random models of real sizes, beside a llama-bench named by LLAMA_BENCH when there is
- * one: ours, theirs, theirs, ours in each round, with read bandwidth probed around each of ours.
+ * The CPU backend's table of goals, measured: random models of real sizes, beside a llama-bench named by LLAMA_BENCH (and one
+ * built for AVX2 alone by LLAMA_BENCH_AVX2) when there is one. The sides take turns, A B B A, in slices of about a second, and
+ * read bandwidth is probed between any two slices: what counts is the quotient of neighbours between steady probes. Results
+ * are written after every figure; models are kept in .cortex/bench-models.
  *
- * @example LLAMA_BENCH=/path/to/llama-bench npm run bench:cpu -- --like qwen3-0.6b --quant Q4_K_M,Q8_0 --rounds 3
+ * @example LLAMA_BENCH=/path/to/llama-bench npm run bench:cpu -- --rows decode,batch8 --rounds 8 --minutes 25
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureOurs, measureTheirs } from './bench-cpu/measure-round.js';
-import { type ModelRounds, renderMarkdown, renderSvg, summarise } from './bench-cpu/report.js';
-import { findSize } from './random-model/published-size.js';
-import { writeModel } from './random-model/write-model.js';
-import { architectures } from './shared/architectures.js';
+import { CortexError } from '@helexa/core';
+import { type FailedRow, renderMarkdown, renderSvg } from './bench-cpu/report.js';
+import { type BenchContext, type Figure, rows } from './bench-cpu/rows.js';
+import { openBackend } from './shared/open-backend.js';
 import { repositoryRoot } from './shared/repository-root.js';
 import { runTool } from './shared/run-tool.js';
 
@@ -20,49 +21,90 @@ await runTool(async (args) => {
   const { values } = parseArgs({
     args,
     options: {
-      like: { type: 'string', default: 'qwen3-0.6b' },
-      quant: { type: 'string', default: 'Q4_K_M,Q8_0' },
-      rounds: { type: 'string', default: '3' },
+      rows: { type: 'string', default: Object.keys(rows).join(',') },
+      rounds: { type: 'string', default: '8' },
+      minutes: { type: 'string', default: '24' },
       threads: { type: 'string', default: String(availableParallelism()) },
-      prompt: { type: 'string', default: '512' },
-      generate: { type: 'string', default: '64' },
+      models: { type: 'string', default: join(repositoryRoot, '.cortex/bench-models') },
       out: { type: 'string', default: join(repositoryRoot, 'docs/benchmarks') },
     },
   });
-  const [rounds, threads, prompt, generate] = [values.rounds, values.threads, values.prompt, values.generate].map(
-    Number,
-  ) as [number, number, number, number];
-  const other = process.env['LLAMA_BENCH'];
-  const folder = mkdtempSync(join(tmpdir(), 'cortex-bench-'));
-  const measured: ModelRounds[] = [];
-  try {
-    for (const like of values.like.split(','))
-      for (const quant of values.quant.split(',')) {
-        const model = join(folder, `${like}-${quant}.gguf`);
-        writeModel(findSize(architectures, like), quant, 1, model);
-        const shape = { model, threads, prompt, generate };
-        const done: ModelRounds['rounds'][number][] = [];
-        for (let round = 0; round < rounds; round++) {
-          const first = measureOurs(shape);
-          const theirs = other ? [measureTheirs(other, shape), measureTheirs(other, shape)] : [];
-          done.push({ ours: [first, measureOurs(shape)], theirs });
-          console.error(`${like} ${quant}: round ${round + 1} of ${rounds}`);
-        }
-        measured.push({ name: `${like} ${quant}`, rounds: done });
-        rmSync(model, { recursive: true });
-      }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  const rows = measured.map(summarise);
-  const conditions = [
-    `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${threads} threads, prompt ${prompt}, ${generate} tokens generated, batch 1`,
-    'random weights; median of the runs of steady rounds (read bandwidth moved at most 5 % within a round)',
-    other ? 'other: the llama-bench given, same file, same threads, interleaved' : 'nothing to compare with was given',
+  const [mostRounds, minutes, threads] = [values.rounds, values.minutes, values.threads].map(Number) as [
+    number,
+    number,
+    number,
   ];
-  mkdirSync(values.out, { recursive: true });
-  writeFileSync(join(values.out, 'cpu.md'), `# CPU backend\n\n${renderMarkdown(rows, conditions)}`);
-  writeFileSync(join(values.out, 'cpu.svg'), renderSvg(rows));
-  console.log(renderMarkdown(rows, conditions));
-  return 0;
+  const chosen = values.rows.split(',');
+  const areNumbersFine = [mostRounds, minutes, threads].every((value) => Number.isFinite(value) && value > 0);
+  if (!chosen.every((name) => name in rows) || !areNumbersFine) {
+    console.error(
+      'Usage: npm run bench:cpu -- [--rows A,B] [--rounds N] [--minutes N] [--threads N] [--models DIR] [--out DIR]',
+    );
+    console.error(`  A, B: ${Object.keys(rows).join(' ')}`);
+    return 2;
+  }
+  const other = process.env['LLAMA_BENCH'];
+  const otherAvx2 = process.env['LLAMA_BENCH_AVX2'];
+  const prober = await openBackend('cpu');
+  const probes: number[] = [];
+  const now = () => Number(process.hrtime.bigint()) / 1e9;
+  const end = now() + minutes * 60;
+  const figures: Figure[] = [];
+  const failed: FailedRow[] = [];
+  const report = () => {
+    const giga = (bytes: number) => (bytes / 1e9).toFixed(1);
+    const conditions = [
+      `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${threads} threads, random weights, cache F16`,
+      `read bandwidth ${giga(Math.min(...probes))} to ${giga(Math.max(...probes))} GB/s in ${probes.length} probes; a slice or pair counts when it moved at most 5 % around it`,
+      other
+        ? 'the other: the llama-bench given, same file, same threads, taking turns'
+        : 'nothing to compare with was given',
+    ];
+    const text = renderMarkdown(figures, failed, conditions);
+    mkdirSync(values.out, { recursive: true });
+    writeFileSync(join(values.out, 'cpu.md'), `# CPU backend\n\n![goals](cpu.svg)\n\n${text}`);
+    writeFileSync(join(values.out, 'cpu.svg'), renderSvg(figures));
+    return text;
+  };
+  let partsLeft = chosen.reduce((sum, name) => sum + rows[name]!.parts, 0);
+  try {
+    for (const name of chosen) {
+      const { run, parts, tests } = rows[name]!;
+      const rowEnd = now() + ((end - now()) * parts) / partsLeft;
+      partsLeft -= parts;
+      let testsLeft = tests;
+      const context: BenchContext = {
+        folder: values.models,
+        threads,
+        other,
+        otherAvx2,
+        probe: async () => {
+          probes.push(await prober.readBandwidth!(threads));
+          return probes.at(-1)!;
+        },
+        isDone: () => {
+          const begun = now();
+          const share = (rowEnd - begun) / Math.max(1, testsLeft--);
+          return (rounds) => {
+            const spent = now() - begun;
+            return rounds >= mostRounds || spent + spent / rounds > share;
+          };
+        },
+      };
+      try {
+        for await (const figure of run(context)) {
+          figures.push(figure);
+          report();
+        }
+      } catch (error) {
+        if (!CortexError.isInstance(error)) throw error;
+        failed.push({ what: name, reason: error.message });
+      }
+      console.error(`${name}: done`);
+    }
+  } finally {
+    await prober.dispose();
+  }
+  console.log(report());
+  return failed.length > 0 ? 1 : 0;
 });

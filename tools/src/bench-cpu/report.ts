@@ -1,86 +1,82 @@
-import type { OwnSpeeds, Speeds } from './measure-round.js';
-import { median } from './median.js';
+import type { Figure } from './rows.js';
+import { median, quantile } from './statistics.js';
 
-/** Rounds of one model file: ours, theirs, theirs, ours; theirs is empty when nothing is compared. */
-export interface ModelRounds {
-  readonly name: string;
-  readonly rounds: readonly { readonly ours: readonly OwnSpeeds[]; readonly theirs: readonly Speeds[] }[];
+/** A row that ended in an error says so in place of figures. */
+export interface FailedRow {
+  readonly what: string;
+  readonly reason: string;
 }
 
-export interface Row {
-  readonly name: string;
-  readonly kept: number;
-  readonly discarded: number;
-  readonly prefill: number;
-  readonly decode: number;
-  readonly fraction: number;
-  readonly prefillRatio: number | null;
-  readonly decodeRatio: number | null;
+const text = (value: number, unit: Figure['unit']): string => {
+  if (!Number.isFinite(value)) return '-';
+  if (unit === '/s') return value < 10 ? value.toFixed(2) : value.toFixed(1);
+  return `${value.toFixed(2)}${unit === 'x' ? 'x' : unit === '%' ? ' %' : ''}`;
+};
+
+function verdict({ unit, samples, must, aim }: Figure): string {
+  if (must === undefined || aim === undefined) return '';
+  const value = median(samples.values);
+  const reaches = (goal: number) => (unit === '%' ? value <= goal : value >= goal);
+  const word = reaches(aim) ? 'aim' : reaches(must) ? 'must' : 'missed';
+  return samples.steady === 0 ? `${word}, unsteady` : word;
 }
-
-/** A round counts when read bandwidth moved at most this much between its first and last run. */
-const steadiness = 0.05;
-
-export function summarise({ name, rounds }: ModelRounds): Row {
-  const steady = rounds.filter(({ ours }) => {
-    const reads = ours.map((run) => run.readBandwidth);
-    return Math.max(...reads) <= Math.min(...reads) * (1 + steadiness);
-  });
-  const ours = steady.flatMap((round) => round.ours);
-  const theirs = steady.flatMap((round) => round.theirs);
-  const of = (runs: readonly Speeds[], key: keyof Speeds) => median(runs.map((run) => run[key]));
-  const ratio = (key: keyof Speeds) => (theirs.length > 0 ? of(ours, key) / of(theirs, key) : null);
-  return {
-    name,
-    kept: steady.length,
-    discarded: rounds.length - steady.length,
-    prefill: of(ours, 'prefill'),
-    decode: of(ours, 'decode'),
-    fraction: median(ours.map((run) => run.fraction)),
-    prefillRatio: ratio('prefill'),
-    decodeRatio: ratio('decode'),
-  };
-}
-
-const times = (ratio: number | null): string => (ratio === null ? '-' : `${ratio.toFixed(2)}x`);
-const number = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : '-');
 
 /** The table as Markdown, under the conditions it was made in. */
-export function renderMarkdown(rows: readonly Row[], conditions: readonly string[]): string {
+export function renderMarkdown(
+  figures: readonly Figure[],
+  failed: readonly FailedRow[],
+  conditions: readonly string[],
+): string {
+  const goal = (value: number | undefined, unit: Figure['unit']) => (value === undefined ? '' : text(value, unit));
   return [
     ...conditions.map((line) => `- ${line}`),
+    ...failed.map(({ what, reason }) => `- no figures for \`${what}\`: ${reason}`),
     '',
-    '| model | prefill, tokens/s | vs other | decode, tokens/s | vs other | decode, of read bandwidth | rounds kept / discarded |',
+    '| what | median | middle half | must | aim | reached | steady / all |',
     '|---|---|---|---|---|---|---|',
-    ...rows.map(
-      (row) =>
-        `| ${row.name} | ${number(row.prefill)} | ${times(row.prefillRatio)} | ${number(row.decode)} | ${times(row.decodeRatio)} | ${Number.isFinite(row.fraction) ? row.fraction.toFixed(2) : '-'} | ${row.kept} / ${row.discarded} |`,
-    ),
+    ...figures.map((figure) => {
+      const { what, unit, samples, must, aim } = figure;
+      const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => text(quantile(samples.values, share), unit));
+      return `| ${what} | ${middle} | ${low} to ${high} | ${goal(must, unit)} | ${goal(aim, unit)} | ${verdict(figure)} | ${samples.steady} / ${samples.taken} |`;
+    }),
     '',
   ].join('\n');
 }
 
-/** Decode as a share of read bandwidth, one bar each, the limit drawn in. */
-export function renderSvg(rows: readonly Row[]): string {
-  const left = 220;
-  const full = 420;
-  const height = 28 * rows.length + 60;
-  const bars = rows.map((row, index) => {
-    const y = 40 + 28 * index;
-    const width = Math.max(0, Math.min(1.2, row.fraction || 0)) * full;
+const left = 470;
+const perMust = 220;
+const markup = (words: string): string => words.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** One bar for each goal: the value over what must be, with the aim, and for shares of read bandwidth the limit, drawn in. */
+export function renderSvg(figures: readonly Figure[]): string {
+  const wanted = figures.filter(({ must, aim }) => must !== undefined && aim !== undefined);
+  const height = 26 * wanted.length + 66;
+  const width = left + 3 * perMust + 90;
+  const bars = wanted.map((figure, index) => {
+    const { what, unit, samples } = figure;
+    const [must, aim] = [figure.must!, figure.aim!];
+    const value = median(samples.values);
+    // Of a share of time less is better: its bar is what must be over the value.
+    const scaled = (one: number) => (unit === '%' ? must / one : one / must);
+    const place = (one: number) => left + perMust * Math.max(0, Math.min(3, scaled(one) || 0));
+    const y = 40 + 26 * index;
+    const tick = (at: number, colour: string) =>
+      `<line x1="${at.toFixed(1)}" y1="${y - 3}" x2="${at.toFixed(1)}" y2="${y + 21}" stroke="${colour}" stroke-width="2"/>`;
+    const colour = scaled(value) >= 1 ? '#3b7dd8' : '#c98a2b';
     return (
-      `<text x="${left - 10}" y="${y + 15}" text-anchor="end">${row.name}</text>` +
-      `<rect x="${left}" y="${y}" width="${width.toFixed(1)}" height="20" fill="#3b7dd8"/>` +
-      `<text x="${(left + width + 6).toFixed(1)}" y="${y + 15}">${Number.isFinite(row.fraction) ? row.fraction.toFixed(2) : 'no steady round'}</text>`
+      `<text x="${left - 10}" y="${y + 14}" text-anchor="end">${markup(what)}</text>` +
+      `<rect x="${left}" y="${y}" width="${(place(value) - left).toFixed(1)}" height="18" fill="${colour}"/>` +
+      tick(place(aim), '#2e7d32') +
+      (unit === 'read' ? tick(place(1), '#c0392b') : '') +
+      `<text x="${(Math.max(place(value), place(aim)) + 8).toFixed(1)}" y="${y + 14}">${text(value, unit)}</text>`
     );
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + full + 90}" height="${height}" font-family="sans-serif" font-size="13">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
     '<rect width="100%" height="100%" fill="#ffffff"/>',
-    `<text x="${left}" y="22">decode, as a share of plain read bandwidth</text>`,
+    `<text x="${left}" y="20">value over what must be (dashed); green: aim; red: limit of reading</text>`,
     ...bars,
-    `<line x1="${left + full}" y1="32" x2="${left + full}" y2="${height - 16}" stroke="#c0392b" stroke-dasharray="4 3"/>`,
-    `<text x="${left + full}" y="${height - 4}" text-anchor="middle" fill="#c0392b">limit</text>`,
+    `<line x1="${left + perMust}" y1="30" x2="${left + perMust}" y2="${height - 16}" stroke="#555555" stroke-dasharray="4 3"/>`,
     '</svg>',
     '',
   ].join('\n');

@@ -9,15 +9,15 @@ export interface Mixture {
   readonly formatOf: (tensor: CheckpointTensor) => WeightFormat;
 }
 
-/** How each tensor of a model is stored under a quantisation name. */
-export function mixtureOf(quant: string, layers: number, isTied: boolean): Mixture {
+/** How each tensor of a model is stored under a quantisation name; plain floats go where `isGguf` says. */
+export function mixtureOf(quant: string, layers: number, isTied: boolean, isGguf: boolean): Mixture {
   const mixed = /^(Q[45]_K)_M$/.exec(quant)?.[1] as WeightFormat | undefined;
   const plain = weightFormats.find((format) => format === quant);
   const base = mixed ?? plain;
   if (base === undefined) {
     throw new CortexError('tensor_format', { tensor: '*', format: quant, supported: [...quantNames] });
   }
-  if (blockOf[base].elements === 1) return { kind: 'safetensors', formatOf: () => base };
+  if (blockOf[base].elements === 1 && !isGguf) return { kind: 'safetensors', formatOf: () => base };
   return {
     kind: 'gguf',
     formatOf: (tensor) => {

@@ -15,3 +15,11 @@ export function findSize(architectures: readonly Architecture[], name: string): 
   }
   return found;
 }
+
+/** The same model with fewer layers of the published width. */
+export function cutLayers({ architecture, size }: NamedSize, layers: number): NamedSize {
+  return {
+    architecture,
+    size: { name: `${size.name}-cut-${layers}L`, config: { ...(size.config as object), num_hidden_layers: layers } },
+  };
+}

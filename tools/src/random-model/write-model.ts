@@ -16,13 +16,16 @@ export interface WrittenModel {
   readonly tensors: number;
 }
 
-/** Writes a model of a published size with random weights: a safetensors folder, or one GGUF file for a quantised model. */
+/**
+ * Writes a model of a published size with random weights: one GGUF file for a quantised model or a path that ends in .gguf,
+ * otherwise a safetensors folder.
+ */
 export function writeModel({ architecture, size }: NamedSize, quant: string, seed: number, out: string): WrittenModel {
   const json = size.config as Readonly<Record<string, unknown>>;
   const config = architecture.parseConfig(json, `${size.name}/config.json`);
   const facts = architecture.facts(config);
   const isTied = json['tie_word_embeddings'] === true;
-  const { kind, formatOf } = mixtureOf(quant, facts.layers, isTied);
+  const { kind, formatOf } = mixtureOf(quant, facts.layers, isTied, out.endsWith('.gguf'));
   const table = architecture.weights(config);
   const tensors = planTensors(
     listCheckpointTensors(table, kind).filter(({ slot }) => isStored(table, slot, isTied)),

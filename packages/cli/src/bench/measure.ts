@@ -12,6 +12,8 @@ export interface Workload {
   /** Tokens that already stand in the cache before either test. */
   readonly depth: number;
   readonly repeat: number;
+  /** Whether a short run comes before the first that is timed. */
+  readonly warmUp: boolean;
 }
 
 /** Tokens per second of one test over its repeats. */
@@ -55,7 +57,7 @@ export function summarise(samples: readonly number[]): Rate {
 }
 
 /** Limits a model must be loaded with for a workload: every sequence keeps its pages from start to end. */
-export function limitsFor(workload: Workload): {
+export function limitsFor(workload: Omit<Workload, 'repeat' | 'warmUp'>): {
   maxRows: number;
   maxSequences: number;
   maxSampled: number;
@@ -73,16 +75,29 @@ export function limitsFor(workload: Workload): {
   };
 }
 
-/** Runs the workload on a loaded model; `now` counts nanoseconds. */
-export async function measure(model: LoadedModel, workload: Workload, now: () => bigint): Promise<Measured> {
+/** Feeds a loaded model as a benchmark does: each of `batch` sequences keeps its pages, tokens are arbitrary. */
+export interface BenchDriver {
+  /** Reads `count` tokens into every sequence from position `from` on; the last row of each is sampled. */
+  readonly prefill: (from: number, count: number) => Promise<StepTime>;
+  /** `count` steps of one token per sequence, from position `from` on. */
+  readonly decode: (from: number, count: number) => Promise<StepTime>;
+}
+
+/** Nanoseconds on the caller's clock, and of those what the device spent. */
+export interface StepTime {
+  readonly wallNs: number;
+  readonly deviceNs: number;
+}
+
+/** Opens the slots of `batch` sequences on a loaded model; `now` counts nanoseconds. */
+export function openBenchDriver(model: LoadedModel, batch: number, now: () => bigint): BenchDriver {
   const { device } = model;
   const { limits } = device.layout;
   const writer = new StepWriter(device.layout, device.buffer);
   const next = tokenStream(limits.vocab);
-  const slots = Array.from({ length: workload.batch }, (_, slot) => slot);
+  const slots = Array.from({ length: batch }, (_, slot) => slot);
   const tokens = (count: number) => Array.from({ length: count }, next);
-
-  const pagesPerSequence = Math.floor(limits.pages / workload.batch);
+  const pagesPerSequence = Math.floor(limits.pages / batch);
   for (const slot of slots) {
     writer.openSlot(slot, [], greedy, 0n);
     writer.writePages(
@@ -91,43 +106,53 @@ export async function measure(model: LoadedModel, workload: Workload, now: () =>
       0,
     );
   }
-
-  /** Reads `count` tokens into every sequence from position `from` on; the last row of each is sampled. */
-  const prefill = async (from: number, count: number) => {
-    for (const slot of slots)
-      for (let at = 0; at < count; at += limits.maxRows) {
-        const rows = Math.min(limits.maxRows, count - at);
-        writer.writeStep([
-          { slot, start: from + at, tokens: tokens(rows), sampleCounter: at + rows === count ? 0 : null },
-        ]);
-        await device.step();
-      }
-  };
-  const decode = async (from: number, count: number) => {
-    for (let at = 0; at < count; at++) {
-      writer.writeStep(slots.map((slot) => ({ slot, start: from + at, tokens: [next()], sampleCounter: at })));
-      await device.step();
-    }
-  };
-  const rate = async (count: number, work: () => Promise<void>): Promise<number> => {
+  const timed = async (work: (step: () => Promise<void>) => Promise<void>): Promise<StepTime> => {
+    let deviceNs = 0;
     const begun = now();
-    await work();
-    return (count * workload.batch) / (Number(now() - begun) / 1e9);
+    await work(async () => {
+      deviceNs += (await device.step()).deviceNs;
+    });
+    return { wallNs: Number(now() - begun), deviceNs };
   };
+  return {
+    prefill: (from, count) =>
+      timed(async (step) => {
+        for (const slot of slots)
+          for (let at = 0; at < count; at += limits.maxRows) {
+            const rows = Math.min(limits.maxRows, count - at);
+            writer.writeStep([
+              { slot, start: from + at, tokens: tokens(rows), sampleCounter: at + rows === count ? 0 : null },
+            ]);
+            await step();
+          }
+      }),
+    decode: (from, count) =>
+      timed(async (step) => {
+        for (let at = 0; at < count; at++) {
+          writer.writeStep(slots.map((slot) => ({ slot, start: from + at, tokens: [next()], sampleCounter: at })));
+          await step();
+        }
+      }),
+  };
+}
 
+/** Runs the workload on a loaded model; `now` counts nanoseconds. */
+export async function measure(model: LoadedModel, workload: Workload, now: () => bigint): Promise<Measured> {
+  const driver = openBenchDriver(model, workload.batch, now);
+  const rate = (count: number, { wallNs }: StepTime) => (count * workload.batch) / (wallNs / 1e9);
   // One short run first: pages are touched and threads are awake when the clock starts.
-  await prefill(0, Math.min(16, limits.maxContext));
+  if (workload.warmUp) await driver.prefill(0, Math.min(16, model.device.layout.limits.maxContext));
   const prefills: number[] = [];
   const decodes: number[] = [];
   for (let run = 0; run < workload.repeat; run++) {
     if (workload.prompt > 0) {
-      await prefill(0, workload.depth);
-      prefills.push(await rate(workload.prompt, () => prefill(workload.depth, workload.prompt)));
+      await driver.prefill(0, workload.depth);
+      prefills.push(rate(workload.prompt, await driver.prefill(workload.depth, workload.prompt)));
     }
     if (workload.generate > 0) {
       // A sequence starts anew: a recurrent state must hold exactly the tokens before this test.
-      await prefill(0, workload.depth);
-      decodes.push(await rate(workload.generate, () => decode(workload.depth, workload.generate)));
+      await driver.prefill(0, workload.depth);
+      decodes.push(rate(workload.generate, await driver.decode(workload.depth, workload.generate)));
     }
   }
   return {

@@ -23,6 +23,7 @@ interface BenchReport {
   readonly batch: number;
   readonly depth: number;
   readonly repeat: number;
+  readonly warmUp: boolean;
   readonly loadSeconds: number;
   /** Tokens per second over all sequences. */
   readonly prefill: Rate | null;
@@ -62,6 +63,7 @@ Other work on the machine spoils the numbers.`;
     isa: Flags.option({ options: isaNames, summary: 'Instruction set of the CPU kernels.' })({ default: 'auto' }),
     threads: sharedFlags.threads,
     tp: sharedFlags.tp,
+    'warm-up': Flags.boolean({ default: true, allowNo: true, summary: 'Run a few tokens before the clock starts.' }),
     bandwidth: Flags.boolean({ default: true, allowNo: true, summary: 'Also measure plain read bandwidth.' }),
   };
 
@@ -75,7 +77,7 @@ Other work on the machine spoils the numbers.`;
     const backend = openBackend({ device: flags.device, isa: flags.isa, threads }, (words) => this.notice(words));
     const ranks = flags.tp ?? 1;
     const begun = process.hrtime.bigint();
-    const workload = { prompt, generate, batch, depth, repeat };
+    const workload = { prompt, generate, batch, depth, repeat, warmUp: flags['warm-up'] };
     const model = await loadModel({
       path: found.path,
       registry: createArchitectureRegistry(architectures),
