@@ -27,6 +27,7 @@ export * from './wire/chat-chunks.js';
 export * from './wire/neuron-api.js';
 export * from './wire/openai-chat.js';
 export * from './wire/openai-completions.js';
+export * from './wire/openai-embeddings.js';
 export {
   type ModelEntry,
   type ModelLimit,

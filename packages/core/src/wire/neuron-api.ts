@@ -3,6 +3,8 @@
  * of different versions.
  */
 import { z } from 'zod';
+import { chatCompletionRequest } from './openai-chat.js';
+import { tokenIds } from './openai-completions.js';
 import { modelLimit } from './openai-models.js';
 
 /** One row of `GET /models`: a model that the neuron holds, or has on disk. */
@@ -68,9 +70,28 @@ export const neuronDiscovery = z.object({
   max_prompt_tokens: z.number().optional(),
 });
 
-/** `POST /tokenize` with a chat request: tokens of the prompt it is rendered to. */
+/** `POST /tokenize` with a text; with a chat request it takes the prompt that an answer would be made from. */
+export const tokenizeTextRequest = z.object({
+  model: z.string().min(1),
+  prompt: z.string(),
+  /** Whether the model's own begin and end tokens are added, as for a plain completion; true when absent. */
+  add_special_tokens: z.boolean().nullish(),
+});
+export const tokenizeRequest = z.union([chatCompletionRequest, tokenizeTextRequest]);
+export const tokenizeResponse = z.object({
+  count: z.int().min(0),
+  max_model_len: z.int(),
+  tokens: z.array(z.int().min(0)),
+});
+/** What a count needs of that answer. */
 export const tokenCount = z.object({ count: z.int().min(0) });
 
+/** `POST /detokenize`. */
+export const detokenizeRequest = z.object({ model: z.string().min(1), tokens: tokenIds });
+export const detokenizeResponse = z.object({ prompt: z.string() });
+
+export type TokenizeResponse = z.output<typeof tokenizeResponse>;
+export type DetokenizeResponse = z.output<typeof detokenizeResponse>;
 export type TokenCount = z.output<typeof tokenCount>;
 export type NeuronModel = z.output<typeof neuronModel>;
 export type NeuronHealth = z.output<typeof neuronHealth>;

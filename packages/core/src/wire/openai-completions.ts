@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { samplingFields, usage } from './openai-chat.js';
 
-const tokenIds = z.array(z.int().min(0));
+export const tokenIds = z.array(z.int().min(0));
 
 export const completionRequest = z.object({
   ...samplingFields,

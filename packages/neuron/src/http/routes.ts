@@ -14,10 +14,10 @@ import {
   unloadModelRoute,
   version,
 } from './control.js';
-import { countTokens } from './count-tokens.js';
 import type { InferenceContext } from './generation-run.js';
 import type { NeuronMetrics } from './metrics.js';
 import type { Route } from './router.js';
+import { detokenize, tokenize } from './tokenize.js';
 
 /** Every route of a neuron. */
 export function neuronRoutes(
@@ -30,7 +30,8 @@ export function neuronRoutes(
     ...(hub ? hubRoutes(hub) : []),
     { method: 'POST', path: '/v1/chat/completions', handle: (exchange) => chatCompletions(exchange, inference) },
     { method: 'POST', path: '/v1/completions', handle: (exchange) => completions(exchange, inference) },
-    { method: 'POST', path: '/tokenize', handle: (exchange) => countTokens(exchange, inference) },
+    { method: 'POST', path: '/tokenize', handle: (exchange) => tokenize(exchange, inference) },
+    { method: 'POST', path: '/detokenize', handle: (exchange) => detokenize(exchange, inference) },
     { method: 'GET', path: '/v1/models', handle: (exchange) => listOpenAiModels(exchange, control) },
     { method: 'GET', path: '/v1/models/:id', handle: (exchange) => openAiModel(exchange, control) },
     { method: 'GET', path: '/models', handle: (exchange) => listModels(exchange, control) },
