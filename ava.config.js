@@ -13,10 +13,11 @@ const packages = [
 ];
 
 export default {
-  files: ['packages/*/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
+  files: ['packages/*/src/**/*.test.ts', 'examples/arch-qwen2/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
   typescript: {
     rewritePaths: Object.fromEntries([
       ...packages.map((name) => [`packages/${name}/src/`, `packages/${name}/dist/`]),
+      ['examples/arch-qwen2/src/', 'examples/arch-qwen2/dist/'],
       ['tools/src/', 'tools/dist/'],
     ]),
     compile: false,

@@ -1,0 +1,1 @@
+export { qwen2 } from './qwen2.js';
