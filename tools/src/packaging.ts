@@ -110,6 +110,7 @@ async function pack(workspace: string, into: string): Promise<Packed> {
   const strange = files.filter((file) => /\.test\.|tsbuildinfo|(^|\/)fixtures\//.test(file));
   if (strange.length > 0) throw failed(`'${entry.name}' would publish ${strange.slice(0, 3).join(', ')}`);
   if (!files.includes('README.md')) throw failed(`'${entry.name}' would publish no README.md`);
+  if (!files.includes('LICENSE')) throw failed(`'${entry.name}' would publish no LICENSE`);
   if (!files.some((file) => file.startsWith('dist/'))) throw failed(`'${entry.name}' would publish nothing compiled`);
   return { name: entry.name, file: join(into, entry.filename), files };
 }
