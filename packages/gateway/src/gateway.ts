@@ -24,10 +24,10 @@ import { type HttpServer, startHttpServer } from './http/http-server.js';
 import { requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
 import { findHandler, type Handler, type Routes } from './http/router.js';
-import { type BudgetStore, budgetJournal, memoryBudgets } from './keys/budget-store.js';
-import { Budgets } from './keys/budgets.js';
 import { KeyRing, type Principal } from './keys/key-ring.js';
 import { refuseOpenDoor } from './keys/open-door.js';
+import type { Ledger } from './ledger/ledger.js';
+import { createLedger } from './ledger/open-ledger.js';
 import { Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
 import { AffinityTable } from './router/affinity.js';
@@ -82,8 +82,7 @@ class Gateway {
   readonly #routes: Routes;
   readonly #broker: Broker;
   readonly #keys: KeyRing;
-  readonly #store: BudgetStore;
-  readonly #budgets: Budgets;
+  readonly #ledger: Ledger;
   readonly #catalogueFile: CatalogueFile | undefined;
   #catalogue: Catalogue = emptyCatalogue;
   #fleet: Fleet;
@@ -130,9 +129,11 @@ class Gateway {
       },
     });
     this.#keys = new KeyRing(entitlements);
-    const onError = (error: unknown): void => this.#log.error({ err: error }, 'budgets were not written');
-    this.#store = entitlements.journal ? budgetJournal({ file: entitlements.journal, onError }) : memoryBudgets();
-    this.#budgets = new Budgets({ store: this.#store, clock: this.#clock });
+    this.#ledger = createLedger(entitlements.ledger, {
+      clock: this.#clock,
+      makeId: randomUUID,
+      onError: (error) => this.#log.error({ err: error }, 'ledger not written; it is tried again'),
+    });
     this.#catalogueFile = catalogueFile === undefined ? undefined : this.#watchCatalogue(resolvePath(catalogueFile));
     this.#routes = this.#makeRoutes();
   }
@@ -210,7 +211,7 @@ class Gateway {
       catalogue: () => this.#catalogue,
       broker: this.#broker,
       affinity: new AffinityTable(),
-      budgets: this.#budgets,
+      ledger: this.#ledger,
       keepAliveMs: this.#config.loading.keep_alive_ms,
       inFlight: this.#inFlight,
       dispatcher: this.#agent,
@@ -328,7 +329,7 @@ class Gateway {
     try {
       refuseOpenDoor(this.#config);
       await this.#catalogueFile?.start();
-      await this.#budgets.open();
+      await this.#ledger.open();
       await this.#firstLook();
       const onRequest = (request: IncomingMessage, response: ClientResponse) => void this.#onRequest(request, response);
       const main = await startHttpServer({ listen, setting: 'gateway.listen', onRequest });
@@ -354,6 +355,7 @@ class Gateway {
       this.#broker.close();
       await this.#catalogueFile?.close();
       await this.#poller.close();
+      await this.#ledger.close();
       await this.#agent.destroy();
       throw error;
     }
@@ -398,7 +400,7 @@ class Gateway {
     this.#broker.close();
     await this.#catalogueFile?.close();
     await this.#poller.close();
-    await this.#store.close();
+    await this.#ledger.close();
     main.cut();
     metrics.cut();
     await Promise.all([stopped, metrics.stop(), this.#agent.destroy()]);

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { bodyLimitBytes, httpEndpoint, listenAddress, logSchema } from './shared-schema.js';
 
+const redisUrl = z.string().refine((text) => /^rediss?:\/\/[^\s]+$/.test(text) && URL.canParse(text), {
+  error: "the address of a Redis server is wanted, such as 'redis://127.0.0.1:6379'",
+});
+
 const neuronEntry = z.strictObject({
   /** Label of the neuron everywhere: listings, logs, metrics. */
   name: z
@@ -85,8 +89,14 @@ export const gatewayConfigSchema = z.strictObject({
     .strictObject({
       /** Refuse requests without a known key. */
       require_auth: z.boolean().default(false),
-      /** File that keeps what was used of the budgets; forgotten at the end when absent. */
-      journal: z.string().min(1).optional(),
+      /** Where it is noted what keys have used: only in memory, in a file of this gateway, or in a Redis that several gateways share. */
+      ledger: z
+        .discriminatedUnion('kind', [
+          z.strictObject({ kind: z.literal('memory') }),
+          z.strictObject({ kind: z.literal('sqlite'), file: z.string().min(1) }),
+          z.strictObject({ kind: z.literal('redis'), url: redisUrl, prefix: z.string().default('cortex:') }),
+        ])
+        .default({ kind: 'memory' }),
       keys: z
         .array(keyEntry)
         .default([])

@@ -36,5 +36,5 @@ export const hubEnvironment = (env: Environment): EnvironmentValue[] => {
   return values;
 };
 
-/** Whether the value of a key must not be shown. */
-export const isSecretKey = (path: string): boolean => /(?:^|\.)(?:token|key)$/.test(path);
+/** Whether the value of a key must not be shown; the address of a ledger may hold its password. */
+export const isSecretKey = (path: string): boolean => /(?:^|\.)(?:token|key|ledger\.url)$/.test(path);

@@ -363,6 +363,20 @@ export const catalogue = {
     suggestion: () =>
       `Add [[entitlements.keys]] and set 'entitlements.require_auth' in cortex.toml; or set 'gateway.allow_unauthenticated' to serve everybody`,
   }),
+  /** What keys have used cannot be kept where the configuration says. */
+  ledger_unavailable: row<{ where: string; reason: string }>({
+    status: 500,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot keep budgets in '${d.where}': ${d.reason}`,
+  }),
+  library_missing: row<{ library: string; setting: string }>({
+    status: 500,
+    exit: 69,
+    type: 'api_error',
+    message: (d) => `Cannot use '${d.setting}': library '${d.library}' is not installed`,
+    suggestion: (d) => `Run: npm install ${d.library}`,
+  }),
   wrong_modality: row<{ model: string; reason: string }>({
     status: 422,
     exit: 65,

@@ -4,8 +4,8 @@ import { type Catalogue, resolveAlias } from '../catalogue/catalogue.js';
 import { type Fleet, modelOn } from '../fleet/fleet.js';
 import { readBody } from '../http/read-body.js';
 import type { Exchange, Handler } from '../http/router.js';
-import type { Budgets, Reservation } from '../keys/budgets.js';
 import { checkScope, type Principal } from '../keys/key-ring.js';
+import type { Ledger, Reservation } from '../ledger/ledger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { AnswerSink } from '../proxy/answer-sink.js';
 import { type AttemptResult, attempt } from '../proxy/attempt.js';
@@ -22,7 +22,7 @@ export interface InferenceOptions {
   readonly catalogue: () => Catalogue;
   readonly broker: Broker;
   readonly affinity: AffinityTable;
-  readonly budgets: Budgets;
+  readonly ledger: Ledger;
   readonly inFlight: InFlight;
   readonly dispatcher: Dispatcher;
   readonly metrics: Metrics;
@@ -52,6 +52,8 @@ export interface Inference {
 
 /** Tokens that an answer may have when neither the request nor the model says. */
 const ordinaryOutputTokens = 4096;
+/** More than any model's context. */
+const mostOutputTokens = 2 ** 40;
 /** Neurons answer this without a run of their device: it costs no tokens. */
 const freePath = '/tokenize';
 
@@ -59,16 +61,18 @@ const promptEstimate = (body: Buffer): number => Math.max(1, Math.ceil(body.leng
 
 /** Sets aside what a request may use at most. */
 const reserve = (
-  { budgets, fleet }: InferenceOptions,
+  { ledger, fleet }: InferenceOptions,
   principal: Principal,
   model: string,
   body: Buffer,
-): Reservation => {
+): Promise<Reservation> => {
   // Inside a string of JSON a quote has a backslash before it: only a key can match.
   const asked = /"max_(?:completion_|output_)?tokens":\s*(\d+)/.exec(body.toString('latin1'))?.[1];
   const limits = fleet().map((node) => modelOn(node, model)?.limit?.output ?? 0);
   const output = asked === undefined ? Math.max(...limits, 0) || ordinaryOutputTokens : Number(asked);
-  return budgets.reserve(principal, promptEstimate(body) + output);
+  const least = promptEstimate(body);
+  // A client may write any number: a sum of many stays exact.
+  return ledger.reserve(principal, { most: least + Math.min(output, mostOutputTokens), least });
 };
 
 /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. */
@@ -131,7 +135,7 @@ export const relayInference = async (
   exchange: Exchange,
   inference: Inference,
 ): Promise<void> => {
-  const { metrics, budgets, catalogue } = options;
+  const { metrics, ledger, catalogue } = options;
   const { facts, principal } = exchange;
   const model = resolveAlias(catalogue(), inference.model);
   // Known to the fleet or the catalogue: what a client merely writes must not become a label.
@@ -143,9 +147,9 @@ export const relayInference = async (
   let used = 0;
   try {
     checkScope(principal, inference.model, model);
-    if (principal) budgets.admit(principal);
+    if (principal) await ledger.admit(principal);
     const body = model === inference.model ? inference.body : spliceModel(inference.body, model);
-    if (principal && inference.path !== freePath) reservation = reserve(options, principal, model, body);
+    if (principal && inference.path !== freePath) reservation = await reserve(options, principal, model, body);
     const stamp: Record<string, string> = principal
       ? { 'x-helexa-account-id': principal.accountId, 'x-helexa-key-id': principal.keyId }
       : {};
