@@ -69,6 +69,13 @@ test('OutputParser loses nothing of a call that is not one, or was not finished'
   t.deepEqual(parse(['a <tool_call>\n{"name":']), [{ type: 'content', text: 'a <tool_call>\n{"name":' }]);
 });
 
+test('OutputParser leaves marks of reasoning inside of a call to the call', (t) => {
+  const text = '<tool_call>{"name":"f","arguments":{"text":"<think>a</think>"}}</tool_call>';
+  t.deepEqual(parse([text]), [
+    { type: 'tool-call', index: 0, id: 'call_0', name: 'f', arguments: '{"text":"<think>a</think>"}' },
+  ]);
+});
+
 test('OutputParser leaves calls alone when the request offers no tools', (t) => {
   const text = '<tool_call>\n{"name":"f"}\n</tool_call>';
   t.deepEqual(parse([text], { tools: null }), [{ type: 'content', text }]);

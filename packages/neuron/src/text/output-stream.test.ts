@@ -59,6 +59,8 @@ test('OutputStream tells apart by token ids and counts reasoning without its mar
 
 test('OutputStream starts in reasoning when the prompt ends in an open mark', (t) => {
   t.is(run('hm</think>ok', { prompt: '<|im_start|>assistant\n<think>\n' }).reasoning, 'hm');
+  t.is(run('hm</think>ok', { prompt: '<|im_start|>assistant\n<think>\nLet me' }).reasoning, 'hm');
+  t.is(run('ok', { prompt: '<|im_start|>assistant\n<think>\n\n</think>\n\n' }).content, 'ok');
   t.is(run('ok', { prompt: 'what is <think>?<|im_end|>\n<|im_start|>assistant\n' }).content, 'ok');
 });
 

@@ -75,6 +75,7 @@ test('BareCalls takes what follows the tag: objects, and built-in calls', (t) =>
   ]);
   t.deepEqual(pieces(`${tag}brave_search.call()`), [call('brave_search', '{}')]);
   t.deepEqual(pieces(`{"name": "f"}${tag}{"name": "f"}`), [call('f', '{}'), call('f', '{}')]);
+  t.deepEqual(pieces(`{"name": "f"${tag}{"name": "f"}`), [{ type: 'text', text: '{"name": "f"' }, call('f', '{}')]);
 });
 
 test('BareCalls gives back the tag of what is no call', (t) => {

@@ -63,13 +63,16 @@ export class BareCalls {
     return pieces;
   }
 
-  /** Ends the answer, or is followed by a mark: what is held is decided now. Blanks after the last call are the format's. */
+  /** The answer ends, or a mark interrupts it: what is held is decided now. Blanks after the last call are the format's. */
   end(): Piece[] {
     const pieces: Piece[] = [];
-    const call = this.#state === 'code' ? this.#dialect.parseTagged(this.#held.slice(this.#bodyAt), this.#tools) : null;
+    const state = this.#state;
+    const call = state === 'code' ? this.#dialect.parseTagged(this.#held.slice(this.#bodyAt), this.#tools) : null;
     if (call !== null) this.#accept(call, pieces);
-    else if (this.#state === 'between' && this.#held.trim() === '') this.#held = '';
+    else if (state === 'between' && this.#held.trim() === '') this.#held = '';
     else this.#release(pieces);
+    // Blanks are not an answer yet.
+    if (state === 'start') this.#state = 'start';
     return pieces;
   }
 
