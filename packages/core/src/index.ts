@@ -24,6 +24,7 @@ export { editDistance, nearestOf } from './text/nearest.js';
 export { type Clock, systemClock } from './time/clock.js';
 export * from './wire/anthropic-messages.js';
 export * from './wire/chat-chunks.js';
+export * from './wire/checkpoints.js';
 export * from './wire/neuron-api.js';
 export * from './wire/openai-chat.js';
 export * from './wire/openai-completions.js';

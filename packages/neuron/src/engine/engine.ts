@@ -284,7 +284,7 @@ export class Engine {
 
   #tryPlace(sequence: Sequence): boolean {
     const { flight, choice } = sequence;
-    const { prompt, sampling } = flight.request;
+    const { prompt, resumed = [], sampling } = flight.request;
     // The last token of an output is never computed, so it needs no position.
     const lease = this.#blocks.admit(sequence.keys, prompt.length + sequence.maxTokens - 1, flight.sequences[0]!.id);
     if (!lease) return false;
@@ -292,6 +292,9 @@ export class Engine {
     sequence.place = { slot, lease };
     sequence.computed = lease.reusedTokens;
     this.#writer.openSlot(slot, prompt, sampling, seedOfChoice(flight.seed, choice));
+    resumed.forEach((token, index) => {
+      this.#writer.appendHistory(slot, prompt.length + index, token);
+    });
     this.#writer.writePages(slot, lease.pages, 0);
     if (lease.state !== null) this.#writer.copyState(lease.state, slot);
     this.#running.set(sequence.id, sequence);

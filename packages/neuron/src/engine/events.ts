@@ -18,6 +18,10 @@ export type GenerationEvent =
       /** Log-probabilities of tokens whose text was not shown in a delta of its own. */
       readonly logprobs: readonly TokenLogprob[];
     }
+  /** What came so far is all that the tokens up to this one made. */
+  | { readonly type: 'checkpoint'; readonly token: number }
+  /** What came so far was made by the tokens that the request brought. */
+  | { readonly type: 'resumed' }
   | { readonly type: 'generation-end'; readonly usage: Usage; readonly timing: Timing };
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls';

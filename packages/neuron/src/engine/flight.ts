@@ -1,3 +1,4 @@
+import { CortexError } from '@helexa/core';
 import type { OutputEvent } from '../text/output-event.js';
 import type { PageLease } from './block-manager.js';
 import { EventQueue } from './event-queue.js';
@@ -77,7 +78,7 @@ export class Flight {
     request.signal.addEventListener('abort', this.#cancel, { once: true });
     this.queue = new EventQueue({ capacity: maxBufferedEvents, onDrain: onChange, onLeave: this.#cancel });
     this.sequences = Array.from({ length: request.choices }, (_, choice) => {
-      const tokens = [...request.prompt];
+      const tokens = [...request.prompt, ...(request.resumed ?? [])];
       return {
         id: nextId(),
         choice,
@@ -93,6 +94,7 @@ export class Flight {
         hasToolCall: false,
       };
     });
+    if (request.resumed) this.#replay(request.resumed);
   }
 
   /** Nobody wants the answer any more. */
@@ -113,8 +115,8 @@ export class Flight {
 
   /** Takes the token chosen for a running choice; answers whether the choice goes on. What a text stage throws concerns this request only. */
   accept(sequence: Sequence, answer: SampledToken, top: TokenLogprob['top'] | null, nowMs: number): boolean {
-    const { prompt, stopTokens } = this.request;
-    if (sequence.tokens.length === prompt.length) this.#prefilled(sequence, nowMs);
+    const { prompt, resumed, stopTokens, checkpoints } = this.request;
+    if (sequence.tokens.length === prompt.length + (resumed?.length ?? 0)) this.#prefilled(sequence, nowMs);
     sequence.tokens.push(answer.token);
     if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
     if (stopTokens.has(answer.token)) return this.#end(sequence, 'stop', nowMs);
@@ -123,12 +125,28 @@ export class Flight {
     this.#emit(sequence, events);
     if (isStopped) return this.#end(sequence, 'stop', nowMs);
     if (sequence.tokens.length - prompt.length === sequence.maxTokens) return this.#end(sequence, 'length', nowMs);
+    if (checkpoints) this.queue.push({ type: 'checkpoint', token: answer.token });
     return true;
   }
 
   fail(error: unknown): void {
     this.#unlisten();
     this.queue.fail(error);
+  }
+
+  /** Brings the text stage of the one choice to where the tokens that the request brought left it. */
+  #replay(tokens: readonly number[]): void {
+    const sequence = this.sequences[0]!;
+    for (const token of tokens) {
+      const { events, isStopped } = sequence.sink.push(token);
+      if (isStopped || this.request.stopTokens.has(token) || tokens.length >= sequence.maxTokens) {
+        this.#unlisten();
+        const reason = 'the answer to go on with has ended already; tokens before its end are wanted';
+        throw new CortexError('invalid_request_body', { param: 'cortex_resume', reason });
+      }
+      this.#emit(sequence, events);
+    }
+    this.queue.push({ type: 'resumed' });
   }
 
   #prefilled(sequence: Sequence, nowMs: number): void {
@@ -172,14 +190,14 @@ export class Flight {
       usage: {
         promptTokens: prompt,
         completionTokens: this.sequences.reduce((sum, each) => sum + each.tokens.length - prompt, 0),
-        cachedTokens: this.#cachedTokens,
+        cachedTokens: Math.min(prompt, this.#cachedTokens),
         reasoningTokens: this.sequences.reduce((sum, each) => sum + each.sink.reasoningTokens, 0),
       },
       timing: {
         queueMs: this.#admittedAtMs - this.submittedAtMs,
         prefillMs: this.#firstTokenAtMs - this.#admittedAtMs,
         decodeMs: nowMs - this.#firstTokenAtMs,
-        prefillTokens: prompt - this.#cachedTokens,
+        prefillTokens: prompt + (this.request.resumed?.length ?? 0) - this.#cachedTokens,
       },
     });
     this.#unlisten();

@@ -29,6 +29,10 @@ export interface GenerationRequest {
   /** Tokens that end a choice and are not shown. */
   readonly stopTokens: ReadonlySet<number>;
   readonly openSink: (choice: number) => TextSink;
+  /** Says after the events of each token which one it was, as long as the choice goes on. */
+  readonly checkpoints?: boolean;
+  /** Tokens that another engine has chosen already: they are told first, up to a `resumed` event. Of one choice only. */
+  readonly resumed?: readonly number[];
   /** Fires when nobody wants the answer any more. */
   readonly signal: AbortSignal;
 }

@@ -5,6 +5,7 @@ import {
   type ChatResponseMessage,
   chatChunks,
   chatCompletionRequest,
+  resumeField,
   toOpenAiError,
 } from '@helexa/core';
 import type { GenerationEvent, TokenLogprob } from '../engine/events.js';
@@ -13,6 +14,7 @@ import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
 import { withImages } from './chat-images.js';
 import { toTemplateMessages } from './chat-messages.js';
+import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, toWireUsage } from './generation-run.js';
 import { defaultMaxTokens, readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
@@ -20,15 +22,19 @@ import { SseStream } from './sse-stream.js';
 
 /** `POST /v1/chat/completions`. */
 export async function chatCompletions(exchange: Exchange, context: InferenceContext): Promise<void> {
-  const body = await readBody(exchange, chatCompletionRequest, context.bodyLimitBytes);
+  const body = await readBody(exchange, chatCompletionRequest.extend(resumeField), context.bodyLimitBytes);
   const model = context.modelOf(body.model);
   const showsThinking = /^(1|true|yes)$/i.test(String(exchange.request.headers['x-include-thinking'] ?? ''));
   const request = await readChatRequest(body, model, showsThinking, exchange.signal);
-  // From here on nothing of the request is refused: what cannot run was refused by `generate`.
-  const events = observed(model.engine.generate(request), exchange, model, context);
+  const isSingle = body.stream === true && request.choices === 1 && request.sampling.topLogprobs === null;
+  const continuity = readContinuity(exchange, body, model, isSingle);
+  const { checkpoints, resume } = continuity;
+  // After this nothing of the request is refused: what cannot run was refused by `generate`.
+  const generation = model.engine.generate({ ...request, checkpoints, ...(resume ? { resumed: resume.tokens } : {}) });
+  const events = observed(generation, exchange, model, context);
   const answer: ChatAnswer = {
-    id: context.newId('chatcmpl-'),
-    created: Math.floor(context.clock.unixMs() / 1000),
+    id: resume?.id ?? context.newId('chatcmpl-'),
+    created: resume?.created ?? Math.floor(context.clock.unixMs() / 1000),
     model: body.model,
     tokenizer: model.tokenizer,
     markers: showsThinking ? model.facts.reasoning : null,
@@ -37,16 +43,10 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
     sendJson(exchange, 200, await collectChat(events, request.choices, answer));
     return;
   }
-  const stream = new SseStream(exchange.response, context.clock, exchange.signal);
+  const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);
   try {
-    for await (const chunk of chatStream(
-      events,
-      request.choices,
-      answer,
-      body.stream_options?.include_usage === true,
-    )) {
-      await stream.send(chunk);
-    }
+    const sendsUsage = body.stream_options?.include_usage === true;
+    await writeStream(stream, chatStream(events, request.choices, answer, sendsUsage), continuity);
   } catch (error) {
     const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
     if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);
@@ -113,39 +113,47 @@ async function* chatStream(
   choices: number,
   answer: ChatAnswer,
   sendsUsage: boolean,
-): AsyncGenerator<unknown, void, void> {
+): AsyncGenerator<StreamItem, void, void> {
   const chunks = chatChunks(answer);
   const { tokenizer } = answer;
-  for (let choice = 0; choice < choices; choice++) yield chunks.role(choice);
+  for (let choice = 0; choice < choices; choice++) yield { chunk: chunks.role(choice) };
+  yield { token: null };
   const thoughts = Array.from({ length: choices }, () => new ThoughtMarkers(answer.markers));
   for await (const event of events) {
     switch (event.type) {
       case 'text-delta': {
         const text = thoughts[event.choice]!.content(event.text);
-        yield chunks.content(text, event.choice, toChatLogprobs(event.logprobs, tokenizer));
+        yield { chunk: chunks.content(text, event.choice, toChatLogprobs(event.logprobs, tokenizer)) };
         break;
       }
       case 'reasoning-delta': {
         const { isContent, text } = thoughts[event.choice]!.reasoning(event.text);
-        yield isContent ? chunks.content(text, event.choice) : chunks.reasoning(text, event.choice);
+        yield { chunk: isContent ? chunks.content(text, event.choice) : chunks.reasoning(text, event.choice) };
         break;
       }
       case 'tool-call': {
         const { index, id, name } = event.call;
         const call = { index, id, type: 'function' as const, function: { name, arguments: event.call.arguments } };
-        yield chunkOf(answer, event.choice, { tool_calls: [call] });
+        yield { chunk: chunkOf(answer, event.choice, { tool_calls: [call] }) };
         break;
       }
       case 'choice-end': {
         const rest = thoughts[event.choice]!.end();
         const logprobs = toChatLogprobs(event.logprobs, tokenizer);
-        if (rest !== '') yield chunks.content(rest, event.choice);
+        if (rest !== '') yield { chunk: chunks.content(rest, event.choice) };
         const finish = chunks.finish(event.reason, event.choice, event.stopString);
-        yield logprobs ? { ...finish, choices: finish.choices.map((each) => ({ ...each, logprobs })) } : finish;
+        const choices = finish.choices.map((each) => ({ ...each, logprobs }));
+        yield { chunk: logprobs ? { ...finish, choices } : finish };
         break;
       }
       case 'generation-end':
-        if (sendsUsage) yield chunks.usage(toWireUsage(event.usage, event.timing));
+        if (sendsUsage) yield { chunk: chunks.usage(toWireUsage(event.usage, event.timing)) };
+        break;
+      case 'checkpoint':
+        yield { token: event.token };
+        break;
+      case 'resumed':
+        yield 'resumed';
         break;
       case 'prefill-end':
         break;
@@ -178,10 +186,8 @@ async function collectChat(
   }));
   let usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
   for await (const event of events) {
-    if (event.type === 'generation-end') {
-      usage = toWireUsage(event.usage, event.timing);
-      continue;
-    }
+    if (event.type === 'generation-end') usage = toWireUsage(event.usage, event.timing);
+    if (!('choice' in event)) continue;
     const draft = drafts[event.choice]!;
     const thought = thoughts[event.choice]!;
     switch (event.type) {

@@ -6,12 +6,15 @@ import {
   CortexError,
   completionChunks,
   completionRequest,
+  resumeField,
+  type StreamIdentity,
   toOpenAiError,
 } from '@helexa/core';
 import type { FinishReason, GenerationEvent, TokenLogprob } from '../engine/events.js';
 import type { GenerationRequest } from '../engine/generation.js';
 import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
+import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { addUsage, type InferenceContext, observed, type TimedUsage, toWireUsage } from './generation-run.js';
 import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
@@ -23,7 +26,7 @@ const maxPrompts = 64;
 
 /** `POST /v1/completions`: one generation per prompt; choice `p * n + c` is choice c of prompt p. */
 export async function completions(exchange: Exchange, context: InferenceContext): Promise<void> {
-  const body = await readBody(exchange, completionRequest, context.bodyLimitBytes);
+  const body = await readBody(exchange, completionRequest.extend(resumeField), context.bodyLimitBytes);
   const model = context.modelOf(body.model);
   // A prompt that is refused after others were queued takes them along.
   const local = new AbortController();
@@ -31,20 +34,26 @@ export async function completions(exchange: Exchange, context: InferenceContext)
   // Every prompt listens; their number is bounded.
   setMaxListeners(maxPrompts + 1, signal);
   const requests = readCompletionRequests(body, model, signal);
+  const [first] = requests as [GenerationRequest];
+  const isSingle = body.stream === true && requests.length * first.choices === 1 && first.sampling.topLogprobs === null;
+  const continuity = readContinuity(exchange, body, model, isSingle);
+  const { checkpoints, resume } = continuity;
   let generations: AsyncIterable<GenerationEvent>[];
   try {
-    generations = requests.map((request) => model.engine.generate(request));
+    generations = requests.map((request) =>
+      model.engine.generate({ ...request, checkpoints, ...(resume ? { resumed: resume.tokens } : {}) }),
+    );
   } catch (error) {
     local.abort();
     throw error;
   }
-  const choices = requests[0]!.choices;
+  const { choices } = first;
   const prompts = generations.map((generation, index) =>
     shifted(observed(generation, exchange, model, context), index * choices),
   );
   const identity = {
-    id: context.newId('cmpl-'),
-    created: Math.floor(context.clock.unixMs() / 1000),
+    id: resume?.id ?? context.newId('cmpl-'),
+    created: resume?.created ?? Math.floor(context.clock.unixMs() / 1000),
     model: body.model,
   };
   const makers = Array.from({ length: prompts.length * choices }, () => new LogprobMaker(model.tokenizer));
@@ -53,24 +62,10 @@ export async function completions(exchange: Exchange, context: InferenceContext)
     sendJson(exchange, 200, { ...identity, object: 'text_completion', ...answer });
     return;
   }
-  const stream = new SseStream(exchange.response, context.clock, exchange.signal);
-  const chunks = completionChunks(identity);
-  let usage: TimedUsage | null = null;
+  const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);
   try {
-    for await (const event of merged(prompts, local)) {
-      if (event.type === 'text-delta') {
-        const logprobs = makers[event.choice]!.next(event.logprobs);
-        await stream.send(chunks.text(event.text, event.choice, logprobs));
-      } else if (event.type === 'choice-end') {
-        const chunk = chunks.finish(finishOf(event.reason), event.choice);
-        const logprobs = makers[event.choice]!.next(event.logprobs);
-        await stream.send({ ...chunk, choices: chunk.choices.map((choice) => ({ ...choice, logprobs })) });
-      } else if (event.type === 'generation-end') {
-        const own = toWireUsage(event.usage, event.timing);
-        usage = usage ? addUsage(usage, own) : own;
-      }
-    }
-    if (usage && body.stream_options?.include_usage === true) await stream.send(chunks.usage(usage));
+    const sendsUsage = body.stream_options?.include_usage === true;
+    await writeStream(stream, completionStream(merged(prompts, local), makers, identity, sendsUsage), continuity);
   } catch (error) {
     const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
     if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);
@@ -78,6 +73,32 @@ export async function completions(exchange: Exchange, context: InferenceContext)
     return;
   }
   await stream.finish();
+}
+
+/** What a streamed answer says. */
+async function* completionStream(
+  events: AsyncIterable<GenerationEvent>,
+  makers: readonly LogprobMaker[],
+  identity: StreamIdentity,
+  sendsUsage: boolean,
+): AsyncGenerator<StreamItem, void, void> {
+  const chunks = completionChunks(identity);
+  let usage: TimedUsage | null = null;
+  for await (const event of events) {
+    if (event.type === 'text-delta') {
+      const logprobs = makers[event.choice]!.next(event.logprobs);
+      yield { chunk: chunks.text(event.text, event.choice, logprobs) };
+    } else if (event.type === 'choice-end') {
+      const chunk = chunks.finish(finishOf(event.reason), event.choice);
+      const logprobs = makers[event.choice]!.next(event.logprobs);
+      yield { chunk: { ...chunk, choices: chunk.choices.map((choice) => ({ ...choice, logprobs })) } };
+    } else if (event.type === 'generation-end') {
+      const own = toWireUsage(event.usage, event.timing);
+      usage = usage ? addUsage(usage, own) : own;
+    } else if (event.type === 'checkpoint') yield { token: event.token };
+    else if (event.type === 'resumed') yield 'resumed';
+  }
+  if (usage && sendsUsage) yield { chunk: chunks.usage(usage) };
 }
 
 /** The requests of a body, one per prompt; refuses what cannot be honoured. */
@@ -127,8 +148,7 @@ function readPrompts(prompt: CompletionRequest['prompt'], model: ServedModel): n
 const finishOf = (reason: FinishReason): 'stop' | 'length' => (reason === 'length' ? 'length' : 'stop');
 
 async function* shifted(events: AsyncIterable<GenerationEvent>, by: number): AsyncGenerator<GenerationEvent> {
-  for await (const event of events)
-    yield event.type === 'generation-end' ? event : { ...event, choice: event.choice + by };
+  for await (const event of events) yield 'choice' in event ? { ...event, choice: event.choice + by } : event;
 }
 
 /** Events of several generations as they come; when one fails, the others are cancelled and read out. */

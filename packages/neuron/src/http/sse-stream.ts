@@ -18,11 +18,16 @@ export class SseStream {
   readonly #signal: AbortSignal;
   #cancelTimer: () => void = () => {};
 
-  constructor(response: ServerResponse, clock: Clock, signal: AbortSignal) {
+  constructor(
+    response: ServerResponse,
+    clock: Clock,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     this.#response = response;
     this.#clock = clock;
     this.#signal = signal;
-    response.writeHead(200, { ...sseHeaders });
+    response.writeHead(200, { ...sseHeaders, ...headers });
     response.flushHeaders();
     response.socket?.setNoDelay(true);
     this.#rest();
@@ -31,6 +36,11 @@ export class SseStream {
   /** Writes an event; settles when the client has taken enough of what was written before. */
   async send(data: unknown): Promise<void> {
     await this.#write(encodeSse(JSON.stringify(data)));
+  }
+
+  /** Writes frames as they are, in one piece. */
+  async sendFrames(frames: string): Promise<void> {
+    await this.#write(frames);
   }
 
   /** A proper end: only after this has a client the whole answer. */
