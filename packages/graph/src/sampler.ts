@@ -4,7 +4,7 @@
  *
  * 1. Repetition penalty r on every distinct token of the history: l > 0 ? l / r : l * r.
  * 2. For every token of the output part of the history: l -= frequency * count + presence.
- * 3. Logit biases are added.
+ * 3. Logit biases are added. Tokens that the row's mask leaves out then count as negative infinity.
  * 4. Temperature <= 0: the largest logit, of equals the lowest id. Otherwise l / temperature.
  * 5. Top-k: the k largest, of equals the lower ids.
  * 6. Softmax over those.
@@ -41,6 +41,8 @@ export interface SamplingRequest extends SamplingParameters {
   readonly logits: Float32Array;
   /** How many tokens this sequence has drawn before. */
   readonly counter: number;
+  /** Bit t % 32 of word t / 32 allows token t; absent: every token may be chosen. */
+  readonly mask?: Int32Array;
 }
 
 export interface TokenChoice {
@@ -74,6 +76,8 @@ export function chooseToken(request: SamplingRequest): TokenChoice {
   return { token, flags: 0, logprob: logits[token]! - normaliser, top };
 }
 
+const allowsToken = (mask: Int32Array, id: number): boolean => ((mask[id >>> 5]! >>> (id & 31)) & 1) === 1;
+
 function mostProbable(logits: Float32Array, count: number): readonly number[] {
   if (count === 0) return [];
   const order = new DescendingOrder(Float64Array.from(logits));
@@ -95,6 +99,8 @@ function adjust(request: SamplingRequest): Float64Array {
     for (const [id, count] of counts) l[id]! -= frequencyPenalty * count + presencePenalty;
   }
   for (let i = 0; i < request.biasToken.length; i++) l[request.biasToken[i]!]! += request.biasValue[i]!;
+  const { mask } = request;
+  if (mask) for (let id = 0; id < l.length; id++) if (!allowsToken(mask, id)) l[id] = Number.NEGATIVE_INFINITY;
   return l;
 }
 

@@ -127,6 +127,10 @@ export interface StepLayout {
   readonly pixels: number;
   /** f32[maxFeatures][featureWidth]: what a vision step answers, and what a text step takes for tokens below zero. */
   readonly features: number;
+  /** i32[maxSampled]: 1 where only the tokens of the row's mask may be chosen, else 0. */
+  readonly sampleMasked: number;
+  /** i32[maxSampled][maskWords(vocab)]: bit t % 32 of word t / 32 allows token t. Not read for rows that are not masked. */
+  readonly masks: number;
   /** Words in all. */
   readonly size: number;
 }
@@ -156,7 +160,12 @@ export const layoutFields = [
   'pixels',
   'features',
   'stateCopies',
+  'sampleMasked',
+  'masks',
 ] as const satisfies readonly (keyof StepLayout)[];
+
+/** Words of one row's token mask. */
+export const maskWords = (vocab: number): number => Math.ceil(vocab / 32);
 
 /** The limits of a step without vision. */
 export const noVision: VisionLimits = { maxPatches: 0, patchWidth: 0, maxFeatures: 0, featureWidth: 0 };
@@ -206,6 +215,8 @@ export function layoutStep(limits: StepLimits): StepLayout {
     pixels: maxPatches * patchWidth,
     features: maxFeatures * featureWidth,
     stateCopies: 2 * maxCopies(limits),
+    sampleMasked: maxSampled,
+    masks: maxSampled * maskWords(limits.vocab),
   };
   const starts = {} as Record<(typeof layoutFields)[number], number>;
   let next = 0;

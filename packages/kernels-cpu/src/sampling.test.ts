@@ -3,6 +3,7 @@ import {
   compileFromConfig,
   contractVersion,
   defineArchitecture,
+  maskWords,
   matrixRow,
   named,
   type SamplingParameters,
@@ -61,10 +62,13 @@ const parameters = fc.record({
   history: fc.array(fc.nat(vocab - 1), { maxLength: 40 }),
   biases: fc.array(fc.tuple(fc.nat(vocab - 1), fc.constantFrom(-100, 2.5, 30)), { maxLength: 4 }),
   counter: fc.nat(1000),
+  /** Every n-th token from an offset on may be chosen; null: no mask. */
+  allowed: fc.option(fc.record({ every: fc.constantFrom(1, 2, 7, 5000, vocab), from: fc.nat(50) })),
 });
 
 // Bound: the same token in every draw; log-probabilities within 1e-4. Mutations that break it: a cut at a bucket instead of a
-// token, ties by the higher id, min-p of the softmax before top-k, penalties over the prompt where the output is meant.
+// token, ties by the higher id, min-p of the softmax before top-k, penalties over the prompt where the output is meant, the
+// mask of the row before.
 for (const isa of isasHere()) {
   test(`cpu ${isa}: sample chooses what the definition chooses, over a large vocabulary`, async (t) => {
     const backend = cpuBackend({ isa, ...addonUnderTest() });
@@ -85,7 +89,7 @@ for (const isa of isasHere()) {
     await fc.assert(
       fc.asyncProperty(fc.array(parameters, { minLength: rows, maxLength: rows }), async (slots) => {
         i32.fill(0, 0, layout.output);
-        const requests = slots.map(({ history, biases, counter, ...given }, slot) => {
+        const requests = slots.map(({ history, biases, counter, allowed, ...given }, slot) => {
           const promptLength = history.length >> 1;
           const at = layout.sampling + slot * sampling.size;
           for (const name of [
@@ -111,6 +115,12 @@ for (const isa of isasHere()) {
           i32[layout.sampleRow + slot] = slot;
           i32[layout.sampleSlot + slot] = slot;
           i32[layout.sampleCounter + slot] = counter;
+          const words = maskWords(vocab);
+          const mask = new Int32Array(words);
+          for (let token = allowed?.from ?? vocab; token < vocab; token += allowed!.every)
+            mask[token >>> 5]! |= 1 << (token & 31);
+          i32[layout.sampleMasked + slot] = allowed ? 1 : 0;
+          i32.set(mask, layout.masks + slot * words);
           const asStored: SamplingParameters = {
             ...given,
             temperature: Math.fround(given.temperature),
@@ -121,14 +131,19 @@ for (const isa of isasHere()) {
             biasToken: biases.map(([token]) => token),
             biasValue: biases.map(([, value]) => value),
           };
-          return { ...asStored, counter, logits: table.subarray(slot * vocab, (slot + 1) * vocab) };
+          const logits = table.subarray(slot * vocab, (slot + 1) * vocab);
+          return { ...asStored, counter, logits, ...(allowed ? { mask } : {}) };
         });
         i32.set([0, rows, 0, rows, 0], layout.header);
         await model.step();
         for (const [row, request] of requests.entries()) {
           const wanted = chooseToken(request);
           const at = layout.output + row * sampled.size;
-          t.is(i32[at + sampled.token], wanted.token, `row ${row} of ${JSON.stringify({ ...request, logits: 0 })}`);
+          t.is(
+            i32[at + sampled.token],
+            wanted.token,
+            `row ${row} of ${JSON.stringify({ ...request, logits: 0, mask: 0 })}`,
+          );
           t.is(i32[at + sampled.flags], wanted.flags);
           t.true(Math.abs(f32[at + sampled.logprob]! - wanted.logprob) < 1e-4);
           for (const [i, { token, logprob }] of wanted.top.entries()) {

@@ -48,6 +48,7 @@ export function checkStep(layout: StepLayout, i32: Int32Array, f32: Float32Array
     within(`sampleRow[${s}]`, i32[layout.sampleRow + s]!, 0, rows - 1);
     within(`sampleCounter[${s}]`, i32[layout.sampleCounter + s]!, 0, 2 ** 31 - 1);
     const slot = within(`sampleSlot[${s}]`, i32[layout.sampleSlot + s]!, 0, limits.maxSequences - 1);
+    within(`sampleMasked[${s}]`, i32[layout.sampleMasked + s]!, 0, 1);
     checkSampling(layout, i32, f32, slot, vocab);
   }
   return { rows, sampled, patches, features };

@@ -123,6 +123,7 @@ const spoils: readonly (readonly [string, (model: DeviceModel) => number, number
   ['a length shorter than its rows', ({ layout }) => layout.sequenceLength, 4],
   ['a page beyond the pool', ({ layout }) => layout.pageTable, 16],
   ['a sampled row beyond the step', ({ layout }) => layout.sampleRow + 1, 5],
+  ['a mask flag that is neither 0 nor 1', ({ layout }) => layout.sampleMasked, 2],
 ];
 
 const survivesBadSteps: ContractCheck = async (t, backend) => {

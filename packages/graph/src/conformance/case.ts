@@ -26,6 +26,8 @@ export interface CaseSampling {
   readonly parameters: Partial<Record<Exclude<keyof typeof sampling, 'size'>, number>>;
   readonly history?: readonly number[];
   readonly biases?: readonly (readonly [token: number, value: number])[];
+  /** Which tokens each of the slot's rows may choose; absent: all of them. */
+  readonly allows?: (row: number, token: number) => boolean;
 }
 
 /**

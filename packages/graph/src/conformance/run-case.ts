@@ -5,8 +5,17 @@ import { lower } from '../passes/lower.js';
 import { planMemory } from '../passes/plan-memory.js';
 import { verify } from '../passes/verify.js';
 import { type Program, pageTokens } from '../program.js';
-import { header, patchPlace, type StepLayout, type StepLimits, sampled, sampling, type VisionLimits } from '../step.js';
-import type { BackendCase, CaseStep } from './case.js';
+import {
+  header,
+  maskWords,
+  patchPlace,
+  type StepLayout,
+  type StepLimits,
+  sampled,
+  sampling,
+  type VisionLimits,
+} from '../step.js';
+import type { BackendCase, CaseSampling, CaseStep } from './case.js';
 import { type CaseGraph, CaseWriter } from './case-writer.js';
 import { randomValues } from './random.js';
 
@@ -166,6 +175,7 @@ export function writeStep(model: DeviceModel, spec: BackendCase, step: CaseStep,
       i32[layout.sampleRow + row] = row;
       i32[layout.sampleSlot + row] = slot;
       i32[layout.sampleCounter + row] = row;
+      writeMask(views, row, spec.sampling?.(slot, mutated).allows);
       row++;
     }
   }
@@ -209,6 +219,15 @@ function writeSampling({ layout, i32, f32 }: Views, slot: number, spec: BackendC
     i32[layout.biasToken + slot * layout.limits.maxBias + index] = token;
     f32[layout.biasValue + slot * layout.limits.maxBias + index] = value;
   }
+}
+
+function writeMask({ layout, i32 }: Views, row: number, allows: CaseSampling['allows']): void {
+  const { vocab } = layout.limits;
+  const words = maskWords(vocab);
+  const at = layout.masks + row * words;
+  i32[layout.sampleMasked + row] = allows ? 1 : 0;
+  i32.fill(0, at, at + words);
+  for (let token = 0; token < vocab; token++) if (allows?.(row, token)) i32[at + (token >>> 5)]! |= 1 << (token & 31);
 }
 
 /** Reads what the last step answered. */

@@ -1,6 +1,6 @@
 import { type OpDefinition, sameState } from '../op.js';
 import { chooseToken } from '../sampler.js';
-import { sampled } from '../step.js';
+import { maskWords, sampled } from '../step.js';
 import { activationBytes, columnsOf, expect, inputShape, neverPartial, refuse } from './rules.js';
 import { readSampling } from './sampling-slot.js';
 
@@ -33,10 +33,13 @@ export const sample: OpDefinition = {
       const from = logits.offset + row * logits.stride;
       const values = Float32Array.from(logits.data.subarray(from, from + logits.width));
       if (layout.limits.exposeLogits) f32.set(values, layout.logits + row * layout.limits.vocab);
+      const words = maskWords(layout.limits.vocab);
+      const mask = layout.masks + row * words;
       const choice = chooseToken({
         ...readSampling(context.step, i32[layout.sampleSlot + row]!),
         logits: values,
         counter: i32[layout.sampleCounter + row]!,
+        ...(i32[layout.sampleMasked + row] === 1 ? { mask: i32.subarray(mask, mask + words) } : {}),
       });
       const at = layout.output + row * sampled.size;
       i32[at + sampled.token] = choice.token;

@@ -773,7 +773,9 @@ struct StepOffsets {
   std::int64_t pixels;
   std::int64_t features;
   std::int64_t stateCopies;
+  std::int64_t sampleMasked;
+  std::int64_t masks;
 };
-inline constexpr int step_offset_count = 23;
+inline constexpr int step_offset_count = 25;
 
 }  // namespace cortex

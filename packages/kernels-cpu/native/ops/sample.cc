@@ -1,4 +1,4 @@
-// One token per sampled row: penalties, bias, temperature, then top-k, top-p and min-p over the tokens sorted by
+// One token per sampled row: penalties, bias, mask, temperature, then top-k, top-p and min-p over the tokens sorted by
 // probability (ties: lower id first), and a draw from what is left. The sorted order is only made where a cut falls.
 #include <algorithm>
 #include <cmath>
@@ -75,6 +75,8 @@ class SortedTokens {
         continue;
       }
       for (const int token : sorted(bucket)) {
+        // The sum fell short by a rounding: a masked token must not make up for it.
+        if (!(logits_[token] > -INFINITY) && place.count > 0) return place;
         sum += weight(token);
         ++place.count;
         place.token = token;
@@ -151,6 +153,16 @@ void penalise(const Step& step, const SampleRow& sample, float* logits, uint32_t
   }
 }
 
+// Tokens whose bit is 0 count as negative infinity.
+void apply_mask(const int32_t* mask, float* logits, int vocab) {
+  for (int from = 0; from < vocab; from += 32) {
+    const auto bits = static_cast<uint32_t>(mask[from / 32]);
+    if (bits == 0xFFFFFFFFu) continue;
+    const int count = std::min(32, vocab - from);
+    for (int i = 0; i < count; ++i) logits[from + i] = (bits >> i) & 1 ? logits[from + i] : -INFINITY;
+  }
+}
+
 // -1 when nothing can be chosen.
 int choose(const Kernels& kernels, const SampleRow& sample, const float* logits, float* weights, int vocab) {
   const SamplingParams& params = sample.params;
@@ -212,7 +224,7 @@ void sample_row(const Instruction& in, const Worker& worker, int index) {
   int token = -1;
   if (!scan.bad) {
     const SamplingParams& params = sample.params;
-    const bool plain = !params.has_penalties() && params.bias_count == 0;
+    const bool plain = !params.has_penalties() && params.bias_count == 0 && !sample.masked;
     if (plain && !(params.temperature > 0)) {
       token = scan.max > -INFINITY ? scan.index : -1;
     } else {
@@ -222,6 +234,9 @@ void sample_row(const Instruction& in, const Worker& worker, int index) {
       const float* values = step.floats(step.offsets().biasValue) + int64_t{sample.slot} * step.limits().max_bias;
       for (int i = 0; i < params.bias_count; ++i) {
         if (is_token(bias[i], vocab)) worker.logits[bias[i]] += values[i];
+      }
+      if (sample.masked) {
+        apply_mask(step.words() + step.offsets().masks + int64_t{index} * step.limits().mask_words(), worker.logits, vocab);
       }
       token = choose(kernels, sample, worker.logits, worker.weights, vocab);
     }

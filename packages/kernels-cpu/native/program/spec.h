@@ -59,6 +59,7 @@ struct Limits {
   int max_features;
   int feature_width;
 
+  int mask_words() const { return (vocab + 31) / 32; }
   int states() const { return max_sequences + snapshots; }
   int max_copies() const { return snapshots > 0 ? 2 * max_sequences : 0; }
   int pages_per_slot() const { return (max_context + page_tokens - 1) / page_tokens; }

@@ -180,6 +180,9 @@ Status Step::read_samples() {
     }
     Status status = read_sampling(sample.slot, sample.params);
     if (!status.ok()) return status;
+    const int32_t masked = words_[offsets_.sampleMasked + i];
+    if (masked != 0 && masked != 1) return invalid("sampleMasked", format_text("is %d for sampled row %d", masked, i));
+    sample.masked = masked == 1;
     samples.push_back(sample);
   }
   return {};
@@ -258,6 +261,8 @@ Status check_step_layout(const Limits& l, const StepOffsets& o, int64_t words) {
       {"pixels", o.pixels, int64_t{l.max_patches} * l.patch_width},
       {"features", o.features, int64_t{l.max_features} * l.feature_width},
       {"stateCopies", o.stateCopies, int64_t{2} * l.max_copies()},
+      {"sampleMasked", o.sampleMasked, l.max_sampled},
+      {"masks", o.masks, int64_t{l.max_sampled} * l.mask_words()},
   };
   int64_t end = 0;
   for (const Array& array : arrays) {

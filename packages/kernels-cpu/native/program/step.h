@@ -50,6 +50,8 @@ struct SampleRow {
   int slot;
   uint64_t counter;
   SamplingParams params;
+  // Only the tokens of the row's mask may be chosen.
+  bool masked;
 };
 
 // Where a patch lies in the grid of its image.

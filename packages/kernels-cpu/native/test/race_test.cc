@@ -90,7 +90,8 @@ ModelSpec make_spec(int ranks, int threads, int64_t& words) {
   ModelSpec spec{};
   for (int rank = 0; rank < ranks; ++rank) spec.programs.push_back(make_program(rank));
   spec.limits = {64, 2, 64, 128, 4, vocab, 0, 0, true};
-  const int64_t lengths[] = {16, 64, 192, 2, 2, 2, 2, 64, 64, 64, 4, 64, 256, 0, 0, 256, 0, 0, 64 * vocab};
+  const int64_t lengths[step_offset_count] = {16, 64, 192, 2, 2, 2, 2, 64, 64, 64, 4,  64,
+                                               256, 0, 0, 256, 0, 0, 64 * vocab, 0, 0, 0, 0, 64, 64 * ((vocab + 31) / 32)};
   int64_t starts[step_offset_count];
   words = 0;
   for (int i = 0; i < step_offset_count; ++i) {

@@ -93,6 +93,35 @@ export const samplingCases: readonly BackendCase[] = [
     },
     { parameters: warm, history, biases: [[20, 4]] },
   ),
+  sampling(
+    'a mask in every other row, temperature 0.9, top-k 40, top-p 0.95 and min-p 0.01',
+    'no row has a mask',
+    { parameters: { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.01 }, allows: everyOtherRow },
+    { parameters: { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.01 } },
+  ),
+  sampling('a mask, greedy', 'no row has a mask', { parameters: {}, allows: everyOtherRow }, { parameters: {} }),
+  sampling(
+    'a mask of three tokens, with penalties and biases',
+    'it allows two of them',
+    {
+      parameters: { ...warm, repetitionPenalty: 1.5, promptLength: 2 },
+      history,
+      biases: [[3, -100]],
+      allows: (_, token) => token === 3 || token === 64 || token === vocab - 1,
+    },
+    {
+      parameters: { ...warm, repetitionPenalty: 1.5, promptLength: 2 },
+      history,
+      biases: [[3, -100]],
+      allows: (_, token) => token === 3 || token === 64,
+    },
+  ),
+  sampling(
+    'a mask that allows nothing in one slot',
+    'it allows one token there',
+    { parameters: warm, allows: (row) => row >= 16 },
+    { parameters: warm, allows: (row, token) => row >= 16 || token === 100 },
+  ),
   {
     ...sampling('logits that hold a NaN', 'there is none', { parameters: {} }, { parameters: {} }),
     build(writer, mutated) {
@@ -105,6 +134,11 @@ export const samplingCases: readonly BackendCase[] = [
     },
   },
 ];
+
+/** Rows of even number may choose a third of the tokens, the others any. */
+function everyOtherRow(row: number, token: number): boolean {
+  return row % 2 === 1 || token % 3 === row % 3;
+}
 
 /** A history whose first tokens are its prompt and which visits half the vocabulary, some of it twice. */
 function dense(promptLength: number): readonly number[] {
