@@ -52,3 +52,13 @@ export function openBackend(
       }
   }
 }
+
+/** Opens a backend again by its name, after its device was lost. */
+export const reopenBackend =
+  (threads: number | undefined, warn: (text: string) => void) =>
+  (name: string): Backend => {
+    const device = deviceNames.find((known) => known === name && known !== 'auto');
+    if (!device)
+      throw new CortexError('backend_unavailable', { backend: name, reason: 'nothing here can open it anew' });
+    return openBackend({ device, ...(threads === undefined ? {} : { threads }) }, warn);
+  };

@@ -10,6 +10,8 @@ export interface StackOptions {
   readonly neuron: NeuronConfig;
   readonly architectures: readonly Architecture[];
   readonly backends: readonly Backend[];
+  /** Makes a backend of this name anew when its device is lost. */
+  readonly reopen?: (name: string) => Backend;
   /** Holds back log lines of both daemons; absent: none are. */
   readonly logGate?: LogGate;
 }
@@ -31,6 +33,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     config: options.neuron,
     architectures: [...options.architectures],
     backends: [...options.backends],
+    ...(options.reopen ? { reopen: options.reopen } : {}),
     logger: stderrLogger('neuron', options.neuron.log.level, options.logGate),
   });
   let gateway: RunningGateway;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { bytesInWords, table } from './table.js';
+import { bytesInWords, durationInWords, table } from './table.js';
 
 test('table aligns columns and leaves no space at the end of a line', (t) => {
   t.is(
@@ -29,4 +29,9 @@ test('bytesInWords takes the largest unit that fits', (t) => {
     '150 MiB',
     '3.0 GiB',
   ]);
+});
+
+test('durationInWords takes the two largest units', (t) => {
+  const words = [0, 0.4, 59, 60, 3661, 90_000, 172_800].map(durationInWords);
+  t.deepEqual(words, ['0 s', '0 s', '59 s', '1 min', '1 h 1 min', '1 d 1 h', '2 d']);
 });

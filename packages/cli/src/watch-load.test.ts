@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { FakeClock } from '@helexa/core/testing';
 import test from 'ava';
-import { watchLoad } from './watch-load.js';
+import { progressInWords, watchLoad } from './watch-load.js';
 
 test('watchLoad says how far a load is, goes on after a failed look, and ends when it is told to', async (t) => {
   const answers = [
@@ -31,4 +31,10 @@ test('watchLoad says how far a load is, goes on after a failed look, and ends wh
   t.deepEqual(said, ['1.0 KiB of 4.0 KiB', '4.0 KiB of 4.0 KiB']);
   stop();
   t.is(clock.pending, 0);
+});
+
+test('progressInWords says what is known and nothing else', (t) => {
+  t.is(progressInWords({ phase: 'resolving', bytes: 0, total_bytes: 0, bytes_per_second: null }), 'resolving');
+  const progress = { phase: 'downloading', bytes: 1024, total_bytes: 4096, bytes_per_second: 32, eta_seconds: 96 };
+  t.is(progressInWords(progress), 'downloading, 1.0 KiB of 4.0 KiB, 32 B/s, 1 min 36 s left');
 });

@@ -3,13 +3,16 @@ import { readFileSync } from 'node:fs';
 import { type Clock, CortexError, formatAddress, type NeuronConfig, parseAddress, systemClock } from '@helexa/core';
 import { type Architecture, type ArchitectureRegistry, type Backend, createArchitectureRegistry } from '@helexa/graph';
 import { type Logger, pino } from 'pino';
+import type { LoadWish } from './http/control.js';
 import { DevicePoll } from './http/device-poll.js';
 import { NeuronMetrics } from './http/metrics.js';
 import { neuronRoutes } from './http/routes.js';
 import { openHttpServer } from './http/server.js';
-import { chooseBackend } from './model/choose-backend.js';
+import { BackendPool } from './model/backend-pool.js';
 import { DefaultModels } from './model/default-models.js';
-import { type ModelSpec, ModelTable } from './model/model-table.js';
+import type { LoadJob } from './model/load-job.js';
+import type { ModelSpec } from './model/model-state.js';
+import { ModelTable } from './model/model-table.js';
 import { openModel } from './model/open-model.js';
 import { requestedLimits } from './model/requested-limits.js';
 import { resolveModel } from './model/resolve-model.js';
@@ -23,6 +26,8 @@ export interface NeuronOptions {
   readonly architectures: readonly Architecture[];
   /** Disposed when the neuron closes. */
   readonly backends: readonly Backend[];
+  /** Makes a backend of this name anew when its device is lost; absent: its models are loaded again on it as it is. */
+  readonly reopen?: (name: string) => Backend;
   /** Silent when absent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -59,8 +64,9 @@ export async function startNeuron(options: NeuronOptions): Promise<RunningNeuron
 }
 
 async function start(options: NeuronOptions): Promise<RunningNeuron> {
-  const { config, backends, clock = systemClock, drainMs = defaultDrainMs } = options;
+  const { config, clock = systemClock, drainMs = defaultDrainMs } = options;
   const log = options.logger ?? pino({ level: 'silent' });
+  const pool = new BackendPool({ backends: options.backends, reopen: options.reopen, clock, log });
   const registry = createArchitectureRegistry(options.architectures);
   const metrics = new NeuronMetrics(() => table.ready);
   const newId = (prefix: string) => `${prefix}${randomBytes(12).toString('hex')}`;
@@ -69,9 +75,12 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   const table = new ModelTable({
     clock,
     log,
+    newJobId: () => newId('load-'),
     canonical: (id) => canonicalModelId(id, config.hub.default_source),
+    rebuild: (name) => pool.rebuild(name),
     open: async (spec, hooks) => {
-      const backend = await chooseBackend(backends, spec.device);
+      const backend = await pool.choose(spec.device);
+      hooks.onBackend(backend.name);
       const { id } = spec;
       const { path, quant } = await prepareModel({
         reference: spec.isRemote ? { kind: 'registry', id } : { kind: 'disk', id, path: spec.path },
@@ -79,7 +88,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         plan: loadPlan(spec, registry, backend, config),
         sources,
         log,
-        ...hooks,
+        hooks,
       });
       const onStep = (step: Parameters<NeuronMetrics['observeStep']>[1]) => metrics.observeStep(spec.id, step);
       return await openModel({
@@ -97,10 +106,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     },
   });
   const defaults = new DefaultModels({ config, table, sources, clock, log, signal: stopping.signal });
-  const load = async (
-    id: string,
-    wanted: { tensorParallel?: number | undefined; device?: string | undefined; quant?: string | undefined } = {},
-  ): Promise<{ already: boolean }> => {
+  const startLoad = async (id: string, wanted: LoadWish = {}): Promise<LoadJob | null> => {
     const configured = await defaults.specOf(id);
     const base: ModelSpec = configured ?? {
       ...(await resolveModel(id, config.models_dir, sources)),
@@ -108,9 +114,9 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       device: config.device,
     };
     const { tensorParallel = base.tensorParallel, device = base.device, quant = base.quant ?? null } = wanted;
-    return await table.load({ ...base, tensorParallel, device, quant });
+    return await table.start({ ...base, tensorParallel, device, quant });
   };
-  const devices = new DevicePoll(backends, clock, log);
+  const devices = new DevicePoll(() => pool.all, clock, log);
   let url = '';
   const server = await openHttpServer({
     address: parseAddress(config.listen) ?? refuseListen(config.listen),
@@ -126,7 +132,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         url: () => url,
         devices: () => devices.known,
         activation: () => defaults.activation,
-        load,
+        startLoad,
       },
       metrics,
       config.hub.serve ? new HubServer(sources) : null,
@@ -149,13 +155,13 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     await sources.close();
     devices.stop();
     await server.close(flushMs);
-    await disposeAll(backends);
+    await pool.dispose();
     log.info('neuron has ended');
   };
   return {
     url,
     loadModel: async (id) => {
-      await load(id);
+      await (await startLoad(id))?.outcome();
     },
     close: () => {
       closing ??= close();

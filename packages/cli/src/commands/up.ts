@@ -1,7 +1,7 @@
 import type { GatewayConfig, LoadedConfig, NeuronConfig } from '@helexa/core';
 import { Args, Flags } from '@oclif/core';
 import { Listr } from 'listr2';
-import { type DeviceName, openBackend } from '../backends.js';
+import { type DeviceName, openBackend, reopenBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { streamChat } from '../chat-stream.js';
 import { sharedFlags } from '../flags.js';
@@ -140,6 +140,7 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
       neuron: { ...quiet(neuron), default_models: [{ model_id: found.configured, ...wanted }] },
       architectures,
       backends: [backend],
+      reopen: reopenBackend(threads, (text) => this.notice(text)),
       logGate,
     };
     return { stack, id: found.id, device: backend.name, logGate };

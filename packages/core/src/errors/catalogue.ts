@@ -677,6 +677,40 @@ export const catalogue = {
     suggestion: (d) => `Unload and load it again: POST /models/unload, then /models/load with model_id '${d.model}'`,
     wire: (d) => ({ model_id: d.model }),
   }),
+  job_not_found: row<{ job: string }>({
+    status: 404,
+    exit: 66,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot find load '${d.job}': it is unknown, or ended long ago`,
+    suggestion: () => 'GET /jobs lists the loads that are known',
+  }),
+  /** A model holds its device beyond the time that freeing may take. */
+  unload_stalled: row<{ model: string; timeoutMs: number }>({
+    status: 503,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot unload model '${d.model}': its device did not let go of it within ${d.timeoutMs} ms`,
+    suggestion: () => `Restart the neuron if it stays so: GET /models shows when the model is gone`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** The one code by which a backend says that the device itself is gone, and everything on it. */
+  device_lost: row<{ backend: string; reason: string }>({
+    status: 503,
+    exit: 70,
+    type: 'api_error',
+    message: (d) => `Cannot use device of backend '${d.backend}': it is lost: ${d.reason}`,
+    retryAfterSeconds: () => 15,
+  }),
+  /** A device failed again and again: an operator has to look. */
+  restarts_exhausted: row<{ model: string; restarts: number; windowMs: number; reason: string }>({
+    status: 503,
+    exit: 70,
+    type: 'api_error',
+    message: (d) =>
+      `Cannot bring model '${d.model}' back: ${d.restarts} restarts within ${Math.round(d.windowMs / 1000)} s did not help: ${d.reason}`,
+    suggestion: (d) => `Look at the device, then: POST /models/load with model_id '${d.model}'`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
   model_spec_conflict: row<{ model: string; have: string; want: string }>({
     status: 409,
     exit: 2,

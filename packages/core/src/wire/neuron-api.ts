@@ -92,6 +92,28 @@ export const detokenizeResponse = z.object({ prompt: z.string() });
 
 export type TokenizeResponse = z.output<typeof tokenizeResponse>;
 export type DetokenizeResponse = z.output<typeof detokenizeResponse>;
+/** One load: `GET /jobs/:id`, and every event of its stream. Bytes, rate and time left are those of the phase. */
+export const loadJobView = z.object({
+  id: z.string(),
+  model_id: z.string(),
+  /** Where it is loaded, once that is decided. */
+  backend: z.string().nullable(),
+  state: z.enum(['running', 'loaded', 'failed', 'cancelled']),
+  /** `resolving`, `downloading`, `quantising`, `uploading`, `warming`, `ready`. */
+  phase: z.string(),
+  bytes: z.number(),
+  /** 0: not known. */
+  total_bytes: z.number(),
+  bytes_per_second: z.number().nullable(),
+  eta_seconds: z.number().nullable(),
+  /** Unix seconds. */
+  started_at: z.number(),
+  elapsed_ms: z.number(),
+  phases: z.array(z.object({ phase: z.string(), ms: z.number(), bytes: z.number() })),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+
+export type LoadJobView = z.output<typeof loadJobView>;
 export type TokenCount = z.output<typeof tokenCount>;
 export type NeuronModel = z.output<typeof neuronModel>;
 export type NeuronHealth = z.output<typeof neuronHealth>;

@@ -111,7 +111,8 @@ export class Engine {
 
   /** Ends every generation with `shutting_down` and stops the loop once the step in flight is over. The device stays its owner's. */
   async close(): Promise<void> {
-    if (this.#state.kind !== 'closed') {
+    // A failed engine stays failed: its generations end with the reason.
+    if (this.#state.kind === 'running') {
       this.#state = { kind: 'closed' };
       this.#poke();
     }

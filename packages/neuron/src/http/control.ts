@@ -2,10 +2,13 @@ import { arch, hostname, type as osType, platform, release } from 'node:os';
 import { type Clock, CortexError, type ModelEntry, type ModelLimit } from '@helexa/core';
 import type { DeviceInfo } from '@helexa/graph';
 import { z } from 'zod';
+import type { LoadJob } from '../model/load-job.js';
 import { checkModelId } from '../model/model-locator.js';
 import { scanModels } from '../model/model-scan.js';
-import type { ModelRow, ModelTable } from '../model/model-table.js';
+import type { ModelRow } from '../model/model-state.js';
+import type { ModelTable } from '../model/model-table.js';
 import { type Exchange, readBody, sendJson } from './exchange.js';
+import { streamJob, wantsEvents } from './jobs.js';
 import { defaultMaxTokens } from './sampling-request.js';
 
 /** A device with the backend it belongs to. */
@@ -33,10 +36,15 @@ export interface ControlContext {
   /** As last refreshed: a control route never waits for a device. */
   readonly devices: () => readonly NamedDevice[];
   readonly activation: () => Activation;
-  readonly load: (
-    id: string,
-    options: { tensorParallel?: number | undefined; device?: string | undefined; quant?: string | undefined },
-  ) => Promise<{ already: boolean }>;
+  /** Begins a load or joins it; null when the model is loaded. */
+  readonly startLoad: (id: string, wanted: LoadWish) => Promise<LoadJob | null>;
+}
+
+/** What a load may ask for beyond the model; absent is decided by the configuration. */
+export interface LoadWish {
+  readonly tensorParallel?: number | undefined;
+  readonly device?: string | undefined;
+  readonly quant?: string | undefined;
 }
 
 /** Longest body of a control request. */
@@ -49,34 +57,43 @@ const loadBody = z.object({
   device: z.string().nullish(),
   quant: z.string().nullish(),
   devices: z.array(z.int()).nullish(),
+  /** Whether to answer when the model is ready, or at once with the job. */
+  wait: z.boolean().nullish(),
 });
-const unloadBody = z.object({ model_id: z.string().min(1), force: z.boolean().nullish() });
+const unloadBody = z.object({
+  model_id: z.string().min(1),
+  force: z.boolean().nullish(),
+  /** Time for requests under way to end. */
+  wait_secs: z.number().min(0).max(3600).nullish(),
+});
 
-/** `POST /models/load`: answers when the model is ready. */
+/** `POST /models/load`: answers when the model is ready; with `wait: false` or as a stream of events it gives the job. */
 export async function loadModelRoute(exchange: Exchange, context: ControlContext): Promise<void> {
   const body = await readBody(exchange, loadBody, controlBodyBytes);
   if (body.devices != null) {
     const value = JSON.stringify(body.devices);
     throw new CortexError('unsupported_parameter', { parameter: 'devices', value, supported: 'null is' });
   }
-  const { already } = await context.load(body.model_id, {
+  const job = await context.startLoad(body.model_id, {
     tensorParallel: body.tensor_parallel ?? undefined,
     device: body.device ?? undefined,
     quant: body.quant ?? undefined,
   });
-  sendJson(exchange, 200, { status: 'loaded', ...(already ? { already: true } : {}) });
+  if (!job) return sendJson(exchange, 200, { status: 'loaded', already: true });
+  if (wantsEvents(exchange)) return await streamJob(exchange, job, context.clock);
+  if (body.wait === false) {
+    sendJson(exchange, 202, { status: 'loading', job: job.view() }, { location: `/jobs/${job.id}` });
+    return;
+  }
+  await job.outcome();
+  sendJson(exchange, 200, { status: 'loaded', job: job.view() });
 }
 
-/** `POST /models/unload`: refused while requests run, unless `force`. */
+/** `POST /models/unload`: refused while requests run, unless they end within `wait_secs` or `force` ends them. */
 export async function unloadModelRoute(exchange: Exchange, context: ControlContext): Promise<void> {
-  const { model_id: id, force } = await readBody(exchange, unloadBody, controlBodyBytes);
+  const { model_id: id, force, wait_secs: waitSecs } = await readBody(exchange, unloadBody, controlBodyBytes);
   checkModelId(id);
-  const state = context.table.row(id)?.state;
-  if (state?.kind === 'ready' && !force) {
-    const { running, waiting } = state.model.engine.load;
-    if (running + waiting > 0) throw new CortexError('model_in_use', { model: id, inFlight: running + waiting });
-  }
-  await context.table.unload(id);
+  await context.table.unload(id, { waitMs: (waitSecs ?? 0) * 1000, isForced: force === true });
   sendJson(exchange, 200, { status: 'unloaded' });
 }
 
@@ -89,16 +106,28 @@ export async function listModels(exchange: Exchange, context: ControlContext): P
   sendJson(exchange, 200, [...held, ...others.map((id) => ({ id, harness: 'cortex', status: 'unloaded' }))]);
 }
 
+const errorOf = ({ code, message }: CortexError) => ({ code, message });
+
 function describeRow({ spec, state }: ModelRow) {
   const quant = spec.quant ? { quant: spec.quant } : {};
   const row = { id: spec.id, harness: 'cortex', tensor_parallel: spec.tensorParallel, ...quant };
   switch (state.kind) {
-    case 'loading': {
-      const { bytes, totalBytes } = state.progress;
-      return { ...row, status: 'loading', progress: { bytes, total_bytes: totalBytes } };
+    case 'loading':
+    case 'recovering': {
+      const job = state.job.view();
+      const progress = {
+        phase: job.phase,
+        bytes: job.bytes,
+        total_bytes: job.total_bytes,
+        bytes_per_second: job.bytes_per_second,
+        eta_seconds: job.eta_seconds,
+      };
+      const error = state.kind === 'recovering' ? { error: errorOf(state.error) } : {};
+      return { ...row, status: state.kind, job_id: job.id, progress, ...error };
     }
     case 'failed':
-      return { ...row, status: 'failed', error: { code: state.error.code, message: state.error.message } };
+    case 'stuck':
+      return { ...row, status: 'failed', error: errorOf(state.error) };
     case 'unloading':
       return { ...row, status: 'unloading' };
     case 'ready': {
@@ -186,15 +215,36 @@ export function discovery(exchange: Exchange, context: ControlContext): void {
       vram_total_mb: mebibytes(memoryBytes),
       compute_capability: capability,
     })),
+    device_faults: faultsOf(context),
     harnesses: ['cortex'],
     max_prompt_tokens: Math.max(0, ...contexts),
   });
 }
 
+/** The last fault of each device, and what became of it. */
+const faultsOf = ({ table }: ControlContext) =>
+  table.faults.map(({ backend, state, reason, atMs, restarts }) => ({
+    backend,
+    state,
+    reason,
+    at: Math.floor(atMs / 1000),
+    restarts,
+  }));
+
+/** What a monitor should know at a glance. */
+function statusOf({ table }: ControlContext): 'ok' | 'recovering' | 'failed' | 'stopping' {
+  if (table.isClosed) return 'stopping';
+  const kinds = new Set(table.rows.map(({ state }) => state.kind));
+  if (kinds.has('failed') || kinds.has('stuck')) return 'failed';
+  return kinds.has('recovering') ? 'recovering' : 'ok';
+}
+
 /** `GET /health`: the load of every model and the memory of every device. */
 export function health(exchange: Exchange, context: ControlContext): void {
   sendJson(exchange, 200, {
+    status: statusOf(context),
     uptime_secs: Math.floor((context.clock.now() - context.startedMs) / 1000),
+    device_faults: faultsOf(context),
     devices: context.devices().map(({ index, backend, memoryBytes, freeBytes }) => ({
       index,
       backend,

@@ -7,14 +7,14 @@ const refreshMs = 5000;
 
 /** Keeps what the devices last said about themselves, so that no control route waits for one. Owner: the daemon. */
 export class DevicePoll {
-  readonly #backends: readonly Backend[];
+  readonly #backends: () => readonly Backend[];
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #known = new Map<string, readonly NamedDevice[]>();
   #cancel: () => void = () => {};
   #isStopped = false;
 
-  constructor(backends: readonly Backend[], clock: Clock, log: Logger) {
+  constructor(backends: () => readonly Backend[], clock: Clock, log: Logger) {
     this.#backends = backends;
     this.#clock = clock;
     this.#log = log;
@@ -26,7 +26,7 @@ export class DevicePoll {
 
   /** Asks every device once, then again every few seconds. */
   async start(): Promise<void> {
-    for (const backend of this.#backends) {
+    for (const backend of this.#backends()) {
       try {
         const devices = await backend.discover();
         this.#known.set(

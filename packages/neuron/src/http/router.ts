@@ -2,7 +2,7 @@ import { CortexError } from '@helexa/core';
 import type { Exchange } from './exchange.js';
 
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path with `:name` for one segment, and `*name` at the end for all that follow; both arrive URL-decoded. */
   readonly path: string;
   readonly handle: (exchange: Exchange) => Promise<void> | void;

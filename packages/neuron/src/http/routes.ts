@@ -15,6 +15,7 @@ import {
   version,
 } from './control.js';
 import type { InferenceContext } from './generation-run.js';
+import { cancelJob, listJobs, showJob } from './jobs.js';
 import type { NeuronMetrics } from './metrics.js';
 import type { Route } from './router.js';
 import { detokenize, tokenize } from './tokenize.js';
@@ -37,6 +38,9 @@ export function neuronRoutes(
     { method: 'GET', path: '/models', handle: (exchange) => listModels(exchange, control) },
     { method: 'POST', path: '/models/load', handle: (exchange) => loadModelRoute(exchange, control) },
     { method: 'POST', path: '/models/unload', handle: (exchange) => unloadModelRoute(exchange, control) },
+    { method: 'GET', path: '/jobs', handle: (exchange) => listJobs(exchange, control) },
+    { method: 'GET', path: '/jobs/:id', handle: (exchange) => showJob(exchange, control) },
+    { method: 'DELETE', path: '/jobs/:id', handle: (exchange) => cancelJob(exchange, control) },
     { method: 'GET', path: '/models/:id/endpoint', handle: (exchange) => modelEndpoint(exchange, control) },
     { method: 'GET', path: '/models/:id/capabilities', handle: (exchange) => modelCapabilities(exchange, control) },
     { method: 'GET', path: '/discovery', handle: (exchange) => discovery(exchange, control) },

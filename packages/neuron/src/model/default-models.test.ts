@@ -20,6 +20,7 @@ async function rig(t: ExecutionContext) {
   const table = new ModelTable({
     clock,
     log: pino({ level: 'silent' }),
+    newJobId: () => 'load-1',
     open: async ({ id }) => {
       await sources.repository(id);
       return fakeModel(id);

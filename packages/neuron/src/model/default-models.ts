@@ -1,4 +1,4 @@
-import { type Clock, CortexError, type NeuronConfig } from '@helexa/core';
+import { type Clock, CortexError, type ErrorCode, type NeuronConfig } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { Activation } from '../http/control.js';
 import { refusalKind } from '../preflight/refusal-kind.js';
@@ -6,7 +6,8 @@ import type { ModelSources } from '../sources/model-sources.js';
 import { sleep } from '../sources/retry.js';
 import { canonicalModelId } from '../sources/source-id.js';
 import { configuredId } from './model-locator.js';
-import type { ModelSpec, ModelTable } from './model-table.js';
+import type { ModelSpec } from './model-state.js';
+import type { ModelTable } from './model-table.js';
 import { resolveConfigured } from './resolve-model.js';
 
 export interface DefaultModelsOptions {
@@ -21,6 +22,9 @@ export interface DefaultModelsOptions {
 
 /** Waits after a fetch that failed and may yet succeed: a host often starts before its network does. */
 const retrySeconds = [10, 20, 40, 80, 160, 300];
+
+/** What may be cured by waiting: the network of a host that has just started, or a device that is being made anew. */
+const passing: ReadonlySet<ErrorCode> = new Set(['repo_fetch_failed', 'device_lost']);
 
 /** The models that the configuration names: where they lie, how they are loaded, and how far that is. */
 export class DefaultModels {
@@ -84,8 +88,7 @@ export class DefaultModels {
         await table.load(await this.#specOf(entry));
         return;
       } catch (error) {
-        const isPassing = CortexError.isInstance(error) && error.code === 'repo_fetch_failed';
-        if (!isPassing || seconds === null) throw error;
+        if (!CortexError.isInstance(error) || !passing.has(error.code) || seconds === null) throw error;
         log.warn(
           { model: entry.model_id, seconds },
           `reason=${refusalKind(error)} detail=${error.message}; tried again`,

@@ -3,7 +3,8 @@ import { FakeClock } from '@helexa/core/testing';
 import test from 'ava';
 import { pino } from 'pino';
 import { fakeModel } from '../testing/fake-model.js';
-import { type ModelSpec, ModelTable, type OpenHooks } from './model-table.js';
+import type { ModelSpec, OpenHooks } from './model-state.js';
+import { ModelTable, type ModelTableOptions } from './model-table.js';
 import type { ServedModel } from './served-model.js';
 
 const specOf = (id: string, rest: Partial<ModelSpec> = {}): ModelSpec => ({
@@ -15,17 +16,19 @@ const specOf = (id: string, rest: Partial<ModelSpec> = {}): ModelSpec => ({
 });
 
 /** A table whose opens the test settles by hand. */
-function tableOf() {
+function tableOf(options: Partial<ModelTableOptions> = {}) {
   const opens: { id: string; hooks: OpenHooks; ready: (model: ServedModel) => void; fail: (error: unknown) => void }[] =
     [];
   const table = new ModelTable({
     clock: new FakeClock(),
     log: pino({ level: 'silent' }),
+    newJobId: () => `load-${opens.length + 1}`,
     open: ({ id }, hooks) =>
       new Promise((ready, fail) => {
         hooks.signal.addEventListener('abort', () => fail(hooks.signal.reason));
         opens.push({ id, hooks, ready, fail });
       }),
+    ...options,
   });
   return { table, opens };
 }
@@ -66,10 +69,13 @@ test('ModelTable shows progress while a model loads', async (t) => {
   const { table, opens } = tableOf();
   const loading = table.load(specOf('a'));
   await turns();
+  opens[0]!.hooks.onPhase('uploading');
   opens[0]!.hooks.onProgress({ bytes: 5, totalBytes: 10 });
-  t.like(table.row('a')!.state, { kind: 'loading', progress: { bytes: 5, totalBytes: 10 } });
+  const [job] = table.jobs.jobs;
+  t.like(job!.view(), { state: 'running', phase: 'uploading', bytes: 5, total_bytes: 10 });
   opens[0]!.ready(fakeModel('a'));
   await loading;
+  t.like(job!.view(), { state: 'loaded', phase: 'ready' });
   await table.close(0);
 });
 
@@ -147,7 +153,7 @@ test('ModelTable closes every model, gives up loads, and refuses everything afte
 test('ModelTable gives up a model that does not close, at its deadline', async (t) => {
   const clock = new FakeClock();
   const model = { ...fakeModel('a'), close: () => new Promise<void>(() => {}) };
-  const table = new ModelTable({ clock, log: pino({ level: 'silent' }), open: async () => model });
+  const { table } = tableOf({ clock, open: async () => model });
   await table.load(specOf('a'));
   let isClosed = false;
   const closing = table.close(0).then(() => {
@@ -158,4 +164,168 @@ test('ModelTable gives up a model that does not close, at its deadline', async (
   await clock.advance(1);
   await closing;
   t.true(isClosed);
+});
+
+test('ModelTable has one load for two hundred callers at once, whatever they spell', async (t) => {
+  const { table, opens } = tableOf({ canonical: (id) => id.replace(/^huggingface:/, '') });
+  const loads = Array.from({ length: 200 }, () => table.load(specOf('org/a')));
+  await turns();
+  t.is(opens.length, 1);
+  t.is(table.jobs.jobs.length, 1);
+  opens[0]!.ready(fakeModel('org/a'));
+  t.true((await Promise.all(loads)).every(({ already }) => !already));
+  t.is(table.serve('huggingface:org/a').id, 'org/a');
+  await table.close(0);
+});
+
+test('ModelTable has one load for all who wait for the same unload', async (t) => {
+  let closed = () => {};
+  const { table, opens } = tableOf();
+  const loading = table.load(specOf('a'));
+  await turns();
+  opens[0]!.ready({
+    ...fakeModel('a'),
+    close: () =>
+      new Promise((resolve) => {
+        closed = resolve;
+      }),
+  });
+  await loading;
+  const unloading = table.unload('a');
+  const loads = Array.from({ length: 20 }, () => table.load(specOf('a')));
+  await turns();
+  t.is(opens.length, 1);
+  closed();
+  await unloading;
+  while (opens.length < 2) await turns();
+  await turns();
+  t.is(opens.length, 2);
+  opens[1]!.ready(fakeModel('a'));
+  await Promise.all(loads);
+  await table.close(0);
+});
+
+test('ModelTable cancels a load for all who wait for it, and says so in the job', async (t) => {
+  const { table } = tableOf();
+  const job = (await table.start(specOf('a')))!;
+  const waiting = t.throwsAsync(table.load(specOf('a')), { code: 'request_cancelled' });
+  await table.cancel(job);
+  await waiting;
+  t.is(table.row('a'), null);
+  t.like(job.view(), { state: 'cancelled', error: { code: 'request_cancelled' } });
+  await table.cancel(job);
+});
+
+test('ModelTable closes a model that was opened although its load was given up', async (t) => {
+  let isClosed = false;
+  const { table } = tableOf({
+    open: async (_, hooks) => {
+      await new Promise<void>((resolve) => hooks.signal.addEventListener('abort', () => resolve()));
+      return {
+        ...fakeModel('a'),
+        close: async () => {
+          isClosed = true;
+        },
+      };
+    },
+  });
+  const loading = t.throwsAsync(table.load(specOf('a')), { code: 'request_cancelled' });
+  await turns();
+  await table.unload('a');
+  await loading;
+  t.true(isClosed);
+  t.deepEqual(table.rows, []);
+});
+
+/** A table with the model `a`, whose fake device steps only when the test lets it. */
+async function busyTable() {
+  const clock = new FakeClock();
+  const { table, opens } = tableOf({ clock });
+  const loading = table.load(specOf('a'));
+  await turns();
+  const model = fakeModel('a');
+  let goOn = () => {};
+  const stepping = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  Object.defineProperty(model.engine, 'idle', { value: () => stepping });
+  let running = 1;
+  Object.defineProperty(model.engine, 'load', { get: () => ({ running, waiting: 0 }) });
+  opens[0]!.ready(model);
+  await loading;
+  return {
+    table,
+    clock,
+    finish: () => {
+      running = 0;
+      goOn();
+    },
+  };
+}
+
+test('ModelTable refuses to unload a model in use, unless it is told to', async (t) => {
+  const { table } = await busyTable();
+  await t.throwsAsync(table.unload('a', { waitMs: 0, isForced: false }), { code: 'model_in_use' });
+  t.is(table.serve('a').id, 'a');
+  await table.unload('a', { waitMs: 0, isForced: true });
+  t.deepEqual(table.rows, []);
+});
+
+test('ModelTable waits for requests before an unload and takes no new ones meanwhile', async (t) => {
+  const { table, finish } = await busyTable();
+  const unloading = table.unload('a', { waitMs: 5000, isForced: false });
+  await turns();
+  t.throws(() => table.serve('a'), { code: 'model_not_ready', message: /'unloading'/ });
+  finish();
+  await unloading;
+  t.deepEqual(table.rows, []);
+});
+
+test('ModelTable serves again when requests outlast the wait of an unload', async (t) => {
+  const { table, clock, finish } = await busyTable();
+  const unloading = t.throwsAsync(table.unload('a', { waitMs: 5000, isForced: false }), { code: 'model_in_use' });
+  await turns();
+  await clock.advance(5000);
+  await unloading;
+  t.is(table.serve('a').id, 'a');
+  finish();
+  await table.close(0);
+});
+
+test('ModelTable ends an unload within its bound and keeps a model that does not let go in sight until it does', async (t) => {
+  const clock = new FakeClock();
+  let letGo = () => {};
+  const { table } = tableOf({
+    clock,
+    open: async () => ({
+      ...fakeModel('a'),
+      close: () =>
+        new Promise((resolve) => {
+          letGo = resolve;
+        }),
+    }),
+  });
+  await table.load(specOf('a'));
+  const unloading = t.throwsAsync(table.unload('a'), { code: 'unload_stalled' });
+  await turns();
+  await clock.advance(20_000);
+  await unloading;
+  t.is(table.row('a')!.state.kind, 'stuck');
+  await t.throwsAsync(table.load(specOf('a')), { code: 'unload_stalled' });
+  letGo();
+  await turns();
+  t.deepEqual(table.rows, []);
+  await table.load(specOf('a'));
+  t.is(table.serve('a').id, 'a');
+});
+
+test('ModelTable ends the unload of a load that hears nothing, within its bound', async (t) => {
+  const clock = new FakeClock();
+  const { table } = tableOf({ clock, open: () => new Promise(() => {}) });
+  const job = (await table.start(specOf('a')))!;
+  const unloading = t.throwsAsync(table.cancel(job), { code: 'unload_stalled' });
+  await turns();
+  await clock.advance(20_000);
+  await unloading;
+  t.is(table.row('a')!.state.kind, 'stuck');
 });

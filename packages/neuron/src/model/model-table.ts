@@ -1,55 +1,26 @@
 import { type Clock, CortexError } from '@helexa/core';
 import type { Logger } from 'pino';
+import { DeviceRecovery, type FaultReport } from './device-recovery.js';
+import { JobBoard } from './job-board.js';
+import { LoadJob } from './load-job.js';
+import type { ModelRow, ModelSpec, ModelState, OpenHooks, UnloadManner } from './model-state.js';
+import type { RestartBudget } from './restart-budget.js';
 import type { ServedModel } from './served-model.js';
-import type { UploadProgress } from './upload.js';
-
-/** How one model is to be loaded. */
-export interface ModelSpec {
-  readonly id: string;
-  /** Folder or file of the checkpoint. */
-  readonly path: string;
-  readonly tensorParallel: number;
-  readonly device: string;
-  /** Whether it comes from a registry; `path` is its id then. */
-  readonly isRemote?: boolean;
-  /** Names the GGUF file of several, or a quantisation to be made; null or absent: as the files are. */
-  readonly quant?: string | null;
-}
-
-/** Where a model is in its life here. */
-export type ModelState =
-  | {
-      readonly kind: 'loading';
-      readonly progress: UploadProgress;
-      readonly done: Promise<void>;
-      readonly abort: AbortController;
-    }
-  | { readonly kind: 'ready'; readonly model: ServedModel }
-  | { readonly kind: 'failed'; readonly error: CortexError; readonly model: ServedModel | null }
-  | { readonly kind: 'unloading'; readonly done: Promise<void> };
-
-export interface ModelRow {
-  readonly spec: ModelSpec;
-  readonly state: ModelState;
-}
+import { freeMs, within } from './within.js';
 
 export interface ModelTableOptions {
-  /** Opens a model; `onFailed` is called when its device fails later. */
   readonly open: (spec: ModelSpec, hooks: OpenHooks) => Promise<ServedModel>;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly newJobId: () => string;
   /** The one spelling of an id; as it is when absent. */
   readonly canonical?: (id: string) => string;
+  /** Makes a backend anew whose device failed; absent: its models are loaded again on it as it is. */
+  readonly rebuild?: (backend: string) => Promise<void>;
+  readonly restarts?: RestartBudget;
 }
 
-export interface OpenHooks {
-  readonly onProgress: (progress: UploadProgress) => void;
-  readonly onFailed: (error: CortexError) => void;
-  readonly signal: AbortSignal;
-}
-
-/** Longest time that freeing one model may take at the end. */
-const unloadMs = 20_000;
+const atOnce: UnloadManner = { waitMs: 0, isForced: true };
 
 /**
  * The models of this neuron: one writer of every model's state. Loads of one id are joined, loads of different ids run side
@@ -58,10 +29,25 @@ const unloadMs = 20_000;
 export class ModelTable {
   readonly #options: ModelTableOptions;
   readonly #rows = new Map<string, ModelRow>();
+  readonly #jobs = new JobBoard();
+  readonly #recovery: DeviceRecovery;
   #isClosed = false;
 
   constructor(options: ModelTableOptions) {
     this.#options = options;
+    this.#recovery = new DeviceRecovery({
+      clock: options.clock,
+      log: options.log,
+      rebuild: options.rebuild,
+      budget: options.restarts,
+      host: {
+        rows: () => this.rows,
+        set: (spec, state) => this.#set(spec, state),
+        newJob: (model) => this.#newJob(model),
+        isAt: (spec, job) => this.#isAt(spec, job),
+        open: (spec, job) => this.#open(spec, job),
+      },
+    });
   }
 
   get rows(): readonly ModelRow[] {
@@ -70,6 +56,20 @@ export class ModelTable {
 
   get ready(): readonly ServedModel[] {
     return this.rows.flatMap(({ state }) => (state.kind === 'ready' ? [state.model] : []));
+  }
+
+  /** Whether nothing new is taken any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get jobs(): Pick<JobBoard, 'jobs' | 'get'> {
+    return this.#jobs;
+  }
+
+  /** The last fault of each device that had one. */
+  get faults(): readonly FaultReport[] {
+    return this.#recovery.reports;
   }
 
   row(id: string): ModelRow | null {
@@ -86,53 +86,77 @@ export class ModelTable {
     const state = this.row(id)?.state;
     if (!state) throw new CortexError('model_not_found', { model: id, available: this.ready.map((model) => model.id) });
     if (state.kind === 'ready') return state.model;
-    if (state.kind === 'failed')
+    if (state.kind === 'failed' || state.kind === 'stuck')
       throw new CortexError('model_failed', { model: id, reason: state.error.message }, { cause: state.error });
     throw new CortexError('model_not_ready', { model: id, status: state.kind, retryAfterSeconds: 2 });
   }
 
-  /** Loads a model or joins its load; `already` when it was loaded before. A failed model is loaded anew. */
+  /** Loads a model or joins its load, and waits for it; `already` when it was loaded before. */
   async load(spec: ModelSpec): Promise<{ readonly already: boolean }> {
+    const job = await this.start(spec);
+    await job?.outcome();
+    return { already: job === null };
+  }
+
+  /** Begins to load a model or joins its load; null when it is loaded. A failed model is loaded anew. */
+  async start(spec: ModelSpec): Promise<LoadJob | null> {
     for (;;) {
       if (this.#isClosed) throw new CortexError('shutting_down', {});
       const row = this.#rows.get(spec.id);
       if (!row) break;
-      if (row.state.kind === 'unloading') await row.state.done;
-      else if (row.state.kind === 'failed') await this.unload(spec.id);
-      else {
-        refuseOther(row.spec, spec);
-        if (row.state.kind === 'ready') return { already: true };
-        await row.state.done;
-        return { already: false };
+      const { state } = row;
+      switch (state.kind) {
+        case 'unloading':
+          // Its own caller hears how that ends; here it is only over, and the row is looked at again.
+          await state.done.catch(() => undefined);
+          break;
+        case 'failed':
+          this.#recovery.forgive(spec.id);
+          await this.unload(spec.id, atOnce);
+          break;
+        case 'stuck':
+          throw state.error;
+        case 'ready':
+          refuseOther(row.spec, spec);
+          return null;
+        default:
+          refuseOther(row.spec, spec);
+          return state.job;
       }
     }
-    const abort = new AbortController();
-    const progress = { bytes: 0, totalBytes: 0 };
-    const done = this.#open(spec, abort.signal);
-    this.#rows.set(spec.id, { spec, state: { kind: 'loading', progress, done, abort } });
-    await done;
-    return { already: false };
+    // From the last look at the rows to here nothing waits: two callers cannot both get here.
+    const job = this.#newJob(spec.id);
+    this.#set(spec, { kind: 'loading', job });
+    void this.#openFirst(spec, job);
+    return job;
   }
 
-  /** Ends a model's generations and frees it; a load under way is given up. */
-  async unload(name: string): Promise<void> {
+  /** Frees a model; a load under way is given up. Ends within a bound: with `unload_stalled` when the device does not let go. */
+  async unload(name: string, manner: UnloadManner = atOnce): Promise<void> {
     const id = this.#canonical(name);
     const row = this.#rows.get(id);
     if (!row) throw new CortexError('model_not_found', { model: id });
-    const { state } = row;
-    if (state.kind === 'unloading') return await state.done;
-    if (state.kind === 'loading') {
-      state.abort.abort(
-        new CortexError('request_cancelled', { reason: `model '${id}' was unloaded while it was loading` }),
-      );
-      // The load's own failure is its caller's to hear; here only its end counts.
-      await state.done.catch(() => undefined);
-      if (this.#rows.get(id)?.state.kind === 'failed') this.#rows.delete(id);
-      return;
+    const { spec, state } = row;
+    switch (state.kind) {
+      case 'unloading':
+        return await state.done;
+      case 'stuck':
+        throw state.error;
+      case 'loading':
+      case 'recovering':
+        return await this.#giveUp(row, state.job);
+      case 'failed':
+        return await this.#leave(spec, this.#free(spec, state.model));
+      case 'ready':
+        refuseBusy(state.model, manner.waitMs > 0 || manner.isForced);
+        return await this.#leave(spec, this.#drainAndFree(spec, state.model, manner));
     }
-    const done = this.#close(row.spec, state.model);
-    this.#rows.set(id, { spec: row.spec, state: { kind: 'unloading', done } });
-    await done;
+  }
+
+  /** Gives up a load and waits for its end, within the bound; a load that has ended stays as it is. */
+  async cancel(job: LoadJob): Promise<void> {
+    const row = this.#rows.get(job.model);
+    if (row && this.#isAt(row.spec, job)) await this.#giveUp(row, job);
   }
 
   /**
@@ -142,86 +166,157 @@ export class ModelTable {
   async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
     const { clock, log } = this.#options;
+    const isLoad = ({ state }: ModelRow) => state.kind === 'loading' || state.kind === 'recovering';
     await Promise.all([
-      this.#drain(clock, drainMs),
-      ...this.rows.filter(({ state }) => state.kind === 'loading').map(({ spec }) => this.#end(spec.id)),
+      within(clock, drainMs, Promise.all(this.ready.map((model) => model.engine.idle()))),
+      ...this.rows.filter(isLoad).map(({ spec }) => this.#endLogged(spec.id)),
     ]);
-    await Promise.all(this.rows.map(({ spec }) => this.#end(spec.id)));
+    await Promise.all(this.rows.map(({ spec }) => this.#endLogged(spec.id)));
     log.info('all models are freed');
   }
 
-  async #drain(clock: Clock, drainMs: number): Promise<void> {
-    let cancel = () => {};
-    const deadline = new Promise<void>((resolve) => {
-      cancel = clock.after(drainMs, resolve);
-    });
-    await Promise.race([deadline, Promise.all(this.ready.map((model) => model.engine.idle()))]);
-    cancel();
-  }
-
-  /** Unloads within a bound: a wedged device must not hold up the end of the process. */
-  async #end(id: string): Promise<void> {
-    const { clock, log } = this.#options;
-    let cancel = () => {};
-    const late = new Promise<'late'>((resolve) => {
-      cancel = clock.after(unloadMs, () => resolve('late'));
-    });
+  async #endLogged(id: string): Promise<void> {
     try {
-      if ((await Promise.race([this.unload(id), late])) === 'late')
-        log.error({ model: id }, 'model was given up at its deadline');
+      await this.unload(id, atOnce);
     } catch (error) {
-      log.error({ model: id, err: error }, 'model did not close');
-    } finally {
-      cancel();
+      this.#options.log.error({ model: id, err: error }, 'model did not close');
     }
   }
 
-  async #open(spec: ModelSpec, signal: AbortSignal): Promise<void> {
-    const { open, clock, log } = this.#options;
-    const startedMs = clock.now();
-    // The row must stand before anything of the load can report to it.
-    await Promise.resolve();
-    const update = (state: ModelState) => this.#rows.set(spec.id, { spec, state });
+  #newJob(model: string): LoadJob {
+    const job = new LoadJob({ id: this.#options.newJobId(), model, clock: this.#options.clock });
+    this.#jobs.add(job);
+    return job;
+  }
+
+  #set(spec: ModelSpec, state: ModelState): void {
+    this.#rows.set(spec.id, { spec, state });
+  }
+
+  /** Whether the row of a model is still in the care of this job. */
+  #isAt(spec: ModelSpec, job: LoadJob): boolean {
+    const state = this.#rows.get(spec.id)?.state;
+    return (state?.kind === 'loading' || state?.kind === 'recovering') && state.job === job;
+  }
+
+  /** Runs the load that somebody asked for. */
+  async #openFirst(spec: ModelSpec, job: LoadJob): Promise<void> {
+    const error = await this.#open(spec, job);
+    if (error === null) return;
+    if (!this.#isAt(spec, job)) return job.end(error);
+    const { backend } = job;
+    const mayRecover = !job.signal.aborted && !this.#isClosed && backend !== null;
+    if (!(mayRecover && this.#recovery.take(spec, null, backend, error)))
+      this.#set(spec, { kind: 'failed', error, model: null });
+    job.end(error);
+  }
+
+  /** Opens a model for a job. A failure is returned: the row and the end of the job are the caller's then. */
+  async #open(spec: ModelSpec, job: LoadJob): Promise<CortexError | null> {
+    const { open, log } = this.#options;
     try {
       const model = await open(spec, {
-        signal,
-        onProgress: (progress) => {
-          const state = this.#rows.get(spec.id)?.state;
-          if (state?.kind === 'loading') update({ ...state, progress });
+        signal: job.signal,
+        onBackend: (name) => {
+          job.backend = name;
         },
-        onFailed: (error) => {
-          log.error({ model: spec.id, err: error }, 'model failed');
-          const state = this.#rows.get(spec.id)?.state;
-          if (state?.kind === 'ready') update({ kind: 'failed', error, model: state.model });
-        },
+        onPhase: (phase) => job.enter(phase),
+        onProgress: (progress) => job.report(progress),
+        onFailed: (error) => this.#onFailed(spec, error),
       });
-      if (signal.aborted) {
+      if (job.signal.aborted || !this.#isAt(spec, job)) {
         await model.close();
-        throw signal.reason;
+        throw job.signal.reason;
       }
-      update({ kind: 'ready', model });
-      log.info(
-        { model: spec.id, load_ms: Math.round(clock.now() - startedMs), notes: model.facts.notes },
-        'model loaded',
-      );
+      this.#set(spec, { kind: 'ready', model });
+      job.end(null);
+      log.info({ model: spec.id, job: job.id, load: job.view().phases, notes: model.facts.notes }, 'model loaded');
+      return null;
     } catch (cause) {
       const error = CortexError.isInstance(cause)
         ? cause
         : new CortexError('internal_error', { reason: `model '${spec.id}' could not be loaded` }, { cause });
-      update({ kind: 'failed', error, model: null });
-      log.error({ model: spec.id, err: error }, 'model not loaded');
-      throw error;
+      log.error({ model: spec.id, job: job.id, err: error }, 'model not loaded');
+      return error;
     }
   }
 
-  async #close(spec: ModelSpec, model: ServedModel | null): Promise<void> {
+  /** The device of a model in service failed under it. */
+  #onFailed(spec: ModelSpec, error: CortexError): void {
+    const state = this.#rows.get(spec.id)?.state;
+    if (state?.kind !== 'ready') return;
+    const { model } = state;
+    if (!this.#isClosed && this.#recovery.take(spec, model, model.facts.backend, error)) return;
+    this.#options.log.error({ model: spec.id, err: error }, 'model failed');
+    this.#set(spec, { kind: 'failed', error, model });
+  }
+
+  async #giveUp({ spec, state }: ModelRow, job: LoadJob): Promise<void> {
+    const { clock } = this.#options;
+    job.cancel(`model '${spec.id}' was unloaded while its status was '${state.kind}'`);
+    // The load's own failure is its callers' to hear; here only its end counts.
+    const ended = job.outcome().catch(() => undefined);
+    if ((await within(clock, freeMs, ended)) === 'late') {
+      if (this.#isAt(spec, job)) throw this.#stick(spec, ended);
+      return;
+    }
+    const now = this.#rows.get(spec.id)?.state;
+    if (now?.kind === 'failed' || this.#isAt(spec, job)) this.#rows.delete(spec.id);
+  }
+
+  /** Marks a row as unloading while `done` runs. */
+  async #leave(spec: ModelSpec, done: Promise<void>): Promise<void> {
+    this.#set(spec, { kind: 'unloading', done });
+    await done;
+  }
+
+  async #drainAndFree(spec: ModelSpec, model: ServedModel, { waitMs, isForced }: UnloadManner): Promise<void> {
+    // The row says 'unloading' before anything can fail.
+    await Promise.resolve();
+    if (waitMs > 0) await within(this.#options.clock, waitMs, model.engine.idle());
     try {
-      await model?.close();
-      this.#options.log.info({ model: spec.id }, 'model unloaded');
+      refuseBusy(model, isForced);
+    } catch (error) {
+      this.#set(spec, { kind: 'ready', model });
+      throw error;
+    }
+    await this.#free(spec, model);
+  }
+
+  /** Frees a model within the bound and takes its row away; what does not let go stays as `stuck` until it does. */
+  async #free(spec: ModelSpec, model: ServedModel | null): Promise<void> {
+    const { clock, log } = this.#options;
+    await Promise.resolve();
+    try {
+      const closing = model?.close() ?? Promise.resolve();
+      if ((await within(clock, freeMs, closing)) === 'late') throw this.#stick(spec, closing);
+      log.info({ model: spec.id }, 'model unloaded');
     } finally {
-      this.#rows.delete(spec.id);
+      if (this.#rows.get(spec.id)?.state.kind === 'unloading') this.#rows.delete(spec.id);
     }
   }
+
+  /** Notes that a model holds its device beyond the bound; its row goes away when it lets go after all. */
+  #stick(spec: ModelSpec, end: Promise<unknown>): CortexError {
+    const { log } = this.#options;
+    const error = new CortexError('unload_stalled', { model: spec.id, timeoutMs: freeMs });
+    this.#set(spec, { kind: 'stuck', error });
+    log.error({ model: spec.id, err: error }, 'model did not let go of its device');
+    const release = (): void => {
+      const state = this.#rows.get(spec.id)?.state;
+      if (state?.kind !== 'stuck' || state.error !== error) return;
+      this.#rows.delete(spec.id);
+      log.info({ model: spec.id }, 'model has let go of its device after all');
+    };
+    end.then(release, release);
+    return error;
+  }
+}
+
+function refuseBusy(model: ServedModel, isAllowed: boolean): void {
+  const { running, waiting } = model.engine.load;
+  if (running + waiting > 0 && !isAllowed)
+    throw new CortexError('model_in_use', { model: model.id, inFlight: running + waiting });
 }
 
 function refuseOther(have: ModelSpec, want: ModelSpec): void {

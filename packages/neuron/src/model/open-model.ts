@@ -6,9 +6,11 @@ import { type StepSummary, systemEffects } from '../engine/effects.js';
 import { Engine } from '../engine/engine.js';
 import { loadModelText, type ModelText, OutputStream } from '../text/index.js';
 import { type LoadedModel, loadModel } from './loader.js';
-import type { ModelSpec, OpenHooks } from './model-table.js';
+import type { ModelSpec, OpenHooks } from './model-state.js';
 import { requestedLimits } from './requested-limits.js';
 import type { ChatPrompt, ModelDescription, ServedModel, SinkOptions } from './served-model.js';
+import { warmUp } from './warm-up.js';
+import { freeMs, within } from './within.js';
 
 export interface OpenModelOptions extends OpenHooks {
   readonly spec: ModelSpec;
@@ -32,7 +34,8 @@ const stepTimeoutMs = 600_000;
 
 /** Loads a model with its text and starts its engine. */
 export async function openModel(options: OpenModelOptions): Promise<ServedModel> {
-  const { spec, quant, registry, backend, config, signal, onProgress, log, clock } = options;
+  const { spec, quant, registry, backend, config, signal, onPhase, onProgress, log, clock } = options;
+  onPhase(quant === null ? 'uploading' : 'quantising');
   const loaded = await loadModel({
     path: spec.path,
     registry,
@@ -59,9 +62,12 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
       stepTimeoutMs,
       effects: systemEffects(clock, { onStep: options.onStep, onFailed: options.onFailed }),
     });
-    return new OpenedModel(spec.id, engine, loaded, text, options.newCallId);
+    onPhase('warming');
+    await warmUp(engine, signal);
+    return new OpenedModel({ id: spec.id, backend: backend.name, engine, loaded, text, newCallId: options.newCallId });
   } catch (error) {
-    await loaded.dispose();
+    if ((await within(clock, freeMs, loaded.dispose())) === 'late')
+      log.error({ model: spec.id }, 'model that was not opened does not let go of its device');
     throw error;
   }
 }
@@ -72,6 +78,15 @@ function reuseOf({ facts, layout }: LoadedModel, isCached: boolean): ReuseScope 
   return isCached ? 'shared' : 'group';
 }
 
+interface OpenedParts {
+  readonly id: string;
+  readonly backend: string;
+  readonly engine: Engine;
+  readonly loaded: LoadedModel;
+  readonly text: ModelText;
+  readonly newCallId: () => string;
+}
+
 class OpenedModel implements ServedModel {
   readonly id: string;
   readonly engine: Engine;
@@ -79,8 +94,9 @@ class OpenedModel implements ServedModel {
   readonly #loaded: LoadedModel;
   readonly #text: ModelText;
   readonly #newCallId: () => string;
+  #closing: Promise<void> | null = null;
 
-  constructor(id: string, engine: Engine, loaded: LoadedModel, text: ModelText, newCallId: () => string) {
+  constructor({ id, backend, engine, loaded, text, newCallId }: OpenedParts) {
     this.id = id;
     this.engine = engine;
     this.#loaded = loaded;
@@ -91,6 +107,7 @@ class OpenedModel implements ServedModel {
     const { reasoning, tools } = text.format;
     this.facts = {
       architecture: loaded.architecture.name,
+      backend,
       capabilities: loaded.images ? ['text', 'vision'] : ['text'],
       toolCalls: text.template !== null && tools !== null,
       reasoning: reasoning && { open: reasoning.open, close: reasoning.close },
@@ -139,7 +156,12 @@ class OpenedModel implements ServedModel {
     return new OutputStream({ tokenizer, stops, chat: chat && { ...chat, format, newCallId: this.#newCallId } });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.engine.close();
     await this.#loaded.dispose();
   }

@@ -39,6 +39,8 @@ export interface ServedModel {
 /** What a model says about itself to clients and gateways. */
 export interface ModelDescription {
   readonly architecture: string;
+  /** Name of the backend that it runs on. */
+  readonly backend: string;
   readonly capabilities: readonly string[];
   readonly toolCalls: boolean;
   /** Literal markers around reasoning; null when the model does not reason. */

@@ -1,7 +1,8 @@
 import { openCheckpointIn, type QuantFormat } from '@helexa/core';
 import type { Logger } from 'pino';
 import type { PlanOptions } from '../model/loader.js';
-import type { DownloadProgress, ModelSources } from '../sources/model-sources.js';
+import type { OpenHooks } from '../model/model-state.js';
+import type { ModelSources } from '../sources/model-sources.js';
 import { chooseModel, type ModelReference, quantToMake } from './choose-model.js';
 import { planOrRemedies } from './preflight.js';
 import { weightFiles } from './weight-files.js';
@@ -13,8 +14,7 @@ export interface PrepareOptions {
   readonly plan: Omit<PlanOptions, 'path' | 'checkpoint'>;
   readonly sources: ModelSources;
   readonly log: Logger;
-  readonly onProgress: (progress: DownloadProgress) => void;
-  readonly signal: AbortSignal;
+  readonly hooks: Pick<OpenHooks, 'onPhase' | 'onProgress' | 'signal'>;
 }
 
 /** A model whose files are here. */
@@ -30,7 +30,8 @@ export interface PreparedModel {
  * headers before a byte of its weights is downloaded.
  */
 export async function prepareModel(options: PrepareOptions): Promise<PreparedModel> {
-  const { reference, quant, plan, sources, log, onProgress, signal } = options;
+  const { reference, quant, plan, sources, log } = options;
+  const { onPhase, onProgress, signal } = options.hooks;
   const chosen = await chooseModel(reference, quant, sources, signal);
   for (const note of chosen.notes) log.info({ model: chosen.id }, note);
   const { path, folder, gguf, repository } = chosen;
@@ -38,6 +39,7 @@ export async function prepareModel(options: PrepareOptions): Promise<PreparedMod
   if (!repository) return prepared;
   const checkpoint = await openCheckpointIn(folder, gguf);
   await planOrRemedies({ ...plan, path, checkpoint, quant: prepared.quant }, chosen);
+  onPhase('downloading');
   await sources.fetch(repository, weightFiles(checkpoint), { onProgress, signal });
   log.info({ model: chosen.id, commit: repository.commit, from: repository.from }, 'the files of the model are here');
   return prepared;

@@ -31,6 +31,7 @@ export function fakeModel(id: string): ServedModel {
     samplingDefaults: {},
     facts: {
       architecture: 'fake',
+      backend: 'fake',
       capabilities: ['text'],
       toolCalls: false,
       reasoning: null,

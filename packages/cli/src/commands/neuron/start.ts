@@ -1,5 +1,5 @@
 import { startNeuron } from '@helexa/neuron';
-import { openBackend } from '../../backends.js';
+import { openBackend, reopenBackend } from '../../backends.js';
 import { BaseCommand } from '../../base-command.js';
 import { sharedFlags } from '../../flags.js';
 import { stderrLogger } from '../../logger.js';
@@ -32,6 +32,7 @@ from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' pri
       config,
       architectures: [...architectures],
       backends: [backend],
+      reopen: reopenBackend(config.threads, (text) => this.notice(text)),
       logger: stderrLogger('neuron', config.log.level),
     });
     try {
