@@ -1,7 +1,7 @@
 import type { GgufMetadata } from '@helexa/core';
 import { ggufReader, parseModelConfig, parseRope, type Rope, requireConfig } from '@helexa/graph';
 import { z } from 'zod';
-import { parseVisionConfig, type VisionConfig } from './vision.js';
+import { ggufVision, parseVisionConfig, type VisionConfig } from './vision.js';
 
 const count = z.int().positive();
 const layerKind = z.enum(['full_attention', 'linear_attention']);
@@ -195,6 +195,7 @@ export function ggufConfig(metadata: GgufMetadata): unknown {
       attention_factor: read.number('rope.scaling.attn_factor'),
       ...(Array.isArray(sections) ? { mrope_section: sections.slice(0, 3), mrope_interleaved: true } : {}),
     },
+    ...(name.startsWith('qwen35') ? ggufVision(metadata, read.number('embedding_length')) : {}),
     tiledValueHeads: name.startsWith('qwen35') && keyHeads !== valueHeads,
   };
 }

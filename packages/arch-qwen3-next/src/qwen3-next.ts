@@ -2,7 +2,7 @@
  * Qwen3-Next, and Qwen3.5 (also 3.6) with and without experts: hybrids of gated delta nets and gated attention.
  *
  * Reference: transformers, models/qwen3_next, qwen3_5 and qwen3_5_moe. Images come through the tower of `vision.ts`, from
- * safetensors only; tensors of multi-token prediction are not read. Refused by name: biases of attention, other activations,
+ * safetensors or the companion (mmproj) of a GGUF file; tensors of multi-token prediction are not read. Refused by name: biases of attention, other activations,
  * dynamic rotary scaling, M-RoPE that is not interleaved, features of inner layers of the tower, quantised safetensors.
  */
 import { type Architecture, contractVersion, defineArchitecture, type PublishedSize } from '@helexa/graph';

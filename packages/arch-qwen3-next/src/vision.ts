@@ -1,6 +1,8 @@
+import type { GgufMetadata } from '@helexa/core';
 import {
   type Builder,
   fusedRow,
+  ggufReader,
   matrixRow,
   parseModelConfig,
   requireConfig,
@@ -53,6 +55,34 @@ export function parseVisionConfig(json: unknown, file: string): VisionConfig | n
   return { ...vision, imageToken };
 }
 
+/**
+ * The tower's keys out of the `clip.*` metadata of a companion file; none when it is of another kind, or gives features of
+ * another width than the model's.
+ */
+export function ggufVision(metadata: GgufMetadata, hidden: unknown): object {
+  const read = ggufReader(metadata, 'clip');
+  const tokens = metadata.get('tokenizer.ggml.tokens');
+  const imageToken = Array.isArray(tokens) ? tokens.indexOf('<|image_pad|>') : -1;
+  const kind = read.string('vision.projector_type') ?? read.string('projector_type');
+  const [area, size] = [read.number('vision.image_size'), read.number('vision.patch_size')];
+  if (kind !== 'qwen3vl_merger' || read.number('vision.projection_dim') !== hidden || imageToken < 0) return {};
+  const inner = metadata.get('clip.vision.is_deepstack_layers');
+  return {
+    image_token_id: imageToken,
+    vision_config: {
+      depth: read.number('vision.block_count'),
+      hidden_size: read.number('vision.embedding_length'),
+      num_heads: read.number('vision.attention.head_count'),
+      intermediate_size: read.number('vision.feed_forward_length'),
+      patch_size: size,
+      spatial_merge_size: read.number('vision.spatial_merge_size'),
+      out_hidden_size: hidden,
+      num_position_embeddings: area !== undefined && size ? (area / size) ** 2 : undefined,
+      deepstack_visual_indexes: Array.isArray(inner) ? [...inner.keys()].filter((layer) => inner[layer] === true) : [],
+    },
+  };
+}
+
 const layerNormEps = 1e-6;
 
 /** The tower: a transformer over patches, then one feature row for each block of merged patches. */
@@ -78,61 +108,80 @@ function visionWeights(config: VisionConfig): WeightsTable {
   const merged = hidden * config.spatial_merge_size ** 2;
   const angles = hidden / config.num_heads / 4;
   const theta = config.rope_parameters.rope_theta;
-  const from = (name: string, differs: Omit<Source, 'tensor'> = {}): Pick<Segment, 'safetensors' | 'gguf'> => ({
+  const from = (
+    name: string,
+    companion: string,
+    differs: Omit<Source, 'tensor'> = {},
+  ): Pick<Segment, 'safetensors' | 'gguf'> => ({
     safetensors: ['model.visual.', 'visual.'].map((prefix) => ({ tensor: `${prefix}${name}`, ...differs })),
-    gguf: [],
+    gguf: [{ tensor: companion, ...differs }],
   });
-  const product = (slot: string, name: string, rows: number, cols: number, inLayers: boolean) => {
-    const rest = inLayers ? { layers } : {};
+  const product = (slot: string, [name, companion]: readonly [string, string], rows: number, cols: number) => {
+    const rest = name.includes('{layer}') ? { layers } : {};
     return [
-      matrixRow(slot, [rows, cols], from(`${name}.weight`), { ...rest, exact: true }),
-      vectorRow(`${slot}Bias`, rows, from(`${name}.bias`), rest),
+      matrixRow(slot, [rows, cols], from(`${name}.weight`, `${companion}.weight`), { ...rest, exact: true }),
+      vectorRow(`${slot}Bias`, rows, from(`${name}.bias`, `${companion}.bias`), rest),
     ];
   };
-  const norm = (slot: string, name: string, inLayers: boolean) => {
-    const rest = inLayers ? { layers } : {};
+  const norm = (slot: string, [name, companion]: readonly [string, string]) => {
+    const rest = name.includes('{layer}') ? { layers } : {};
     return [
-      vectorRow(slot, hidden, from(`${name}.weight`), rest),
-      vectorRow(`${slot}Bias`, hidden, from(`${name}.bias`), rest),
+      vectorRow(slot, hidden, from(`${name}.weight`, `${companion}.weight`), rest),
+      vectorRow(`${slot}Bias`, hidden, from(`${name}.bias`, `${companion}.bias`), rest),
     ];
   };
+  const ofLayer = (name: string, companion: string) =>
+    [`blocks.{layer}.${name}`, `v.blk.{layer}.${companion}`] as const;
   const third = (name: string, index: number): Segment => ({
     name,
     rows: hidden,
-    ...from('blocks.{layer}.attn.qkv.weight', {
+    ...from('blocks.{layer}.attn.qkv.weight', 'v.blk.{layer}.attn_qkv.weight', {
       shape: [3 * hidden, hidden],
       row: (row) => index * hidden + row,
     }),
   });
+  // A companion file has one tensor per frame, each of whole channels.
+  const patches = {
+    ...from('patch_embed.proj.weight', '', { shape: [hidden, channels, frames, size, size] }),
+    gguf: [
+      {
+        tensor: 'v.patch_embd.weight',
+        shape: [hidden, channels, size, size],
+        interleaved: {
+          with: Array.from({ length: frames - 1 }, (_, frame) => `v.patch_embd.weight.${frame + 1}`),
+          columns: size * size,
+        },
+      },
+    ],
+  };
   return {
     rows: [
+      matrixRow('vision.patches', [hidden, channels * frames * size * size], patches, { exact: true }),
+      vectorRow('vision.patchesBias', hidden, from('patch_embed.proj.bias', 'v.patch_embd.bias')),
       matrixRow(
-        'vision.patches',
-        [hidden, channels * frames * size * size],
-        from('patch_embed.proj.weight', { shape: [hidden, channels, frames, size, size] }),
-        { exact: true },
+        'vision.positions',
+        [config.num_position_embeddings, hidden],
+        from('pos_embed.weight', 'v.position_embd.weight'),
+        { lookup: true, exact: true },
       ),
-      vectorRow('vision.patchesBias', hidden, from('patch_embed.proj.bias')),
-      matrixRow('vision.positions', [config.num_position_embeddings, hidden], from('pos_embed.weight'), {
-        lookup: true,
-        exact: true,
-      }),
       vectorRow(
         'vision.inverseFrequency',
         angles,
         { safetensors: [], gguf: [] },
         { compute: () => Float32Array.from({ length: angles }, (_, i) => theta ** (-i / angles)) },
       ),
-      ...norm('vision.attentionNorm', 'blocks.{layer}.norm1', true),
+      ...norm('vision.attentionNorm', ofLayer('norm1', 'ln1')),
       fusedRow('vision.qkv', hidden, [third('q', 0), third('k', 1), third('v', 2)], { layers, exact: true }),
-      vectorRow('vision.qkvBias', 3 * hidden, from('blocks.{layer}.attn.qkv.bias'), { layers }),
-      ...product('vision.attentionOut', 'blocks.{layer}.attn.proj', hidden, hidden, true),
-      ...norm('vision.mlpNorm', 'blocks.{layer}.norm2', true),
-      ...product('vision.up', 'blocks.{layer}.mlp.linear_fc1', inner, hidden, true),
-      ...product('vision.down', 'blocks.{layer}.mlp.linear_fc2', hidden, inner, true),
-      ...norm('vision.mergerNorm', 'merger.norm', false),
-      ...product('vision.mergerUp', 'merger.linear_fc1', merged, merged, false),
-      ...product('vision.mergerDown', 'merger.linear_fc2', features, merged, false),
+      vectorRow('vision.qkvBias', 3 * hidden, from('blocks.{layer}.attn.qkv.bias', 'v.blk.{layer}.attn_qkv.bias'), {
+        layers,
+      }),
+      ...product('vision.attentionOut', ofLayer('attn.proj', 'attn_out'), hidden, hidden),
+      ...norm('vision.mlpNorm', ofLayer('norm2', 'ln2')),
+      ...product('vision.up', ofLayer('mlp.linear_fc1', 'ffn_up'), inner, hidden),
+      ...product('vision.down', ofLayer('mlp.linear_fc2', 'ffn_down'), hidden, inner),
+      ...norm('vision.mergerNorm', ['merger.norm', 'v.post_ln']),
+      ...product('vision.mergerUp', ['merger.linear_fc1', 'mm.0'], merged, merged),
+      ...product('vision.mergerDown', ['merger.linear_fc2', 'mm.2'], features, merged),
     ],
     ignored: [],
   };

@@ -1,7 +1,13 @@
 export { type ByteSource, bytesSource, withFile } from './checkpoint/byte-source.js';
 export * from './checkpoint/checkpoint.js';
 export { type GgufHeader, parseGgufHeader } from './checkpoint/gguf.js';
-export { type CheckpointFolder, diskFolder, openCheckpoint, openCheckpointIn } from './checkpoint/open-checkpoint.js';
+export {
+  type CheckpointFolder,
+  diskFolder,
+  isGgufCompanion,
+  openCheckpoint,
+  openCheckpointIn,
+} from './checkpoint/open-checkpoint.js';
 export { parseQuant, type QuantFormat } from './checkpoint/quant-name.js';
 export { parseSafetensorsHeader, readSafetensorsHeader, type SafetensorsHeader } from './checkpoint/safetensors.js';
 export { type Address, formatAddress, parseAddress } from './config/address.js';

@@ -153,6 +153,7 @@ function readRanges(slot: ResolvedSlot, resolved: ResolvedSegment, part: Part, f
   const { row } = slot;
   const { segment, source, entries } = resolved;
   if (!source) return [];
+  if (source.interleaved) return interleavedRanges(slot, source.interleaved.columns, entries, firstRow);
   const columns = columnRuns(row, part);
   const fileColumns = row.cols ?? 1;
   const ranges: ReadRange[] = [];
@@ -178,6 +179,37 @@ function readRanges(slot: ResolvedSlot, resolved: ResolvedSegment, part: Part, f
       rowStart += stretch.count;
     }
   return ranges;
+}
+
+/** All rows of a matrix whose column groups lie in several tensors: group g of the row is group g / n of tensor g mod n. */
+function interleavedRanges(
+  { slot, row }: ResolvedSlot,
+  columns: number,
+  entries: readonly TensorEntry[],
+  rowStart: number,
+): ReadRange[] {
+  const format = entries[0]!.format as WeightFormat;
+  const rows = row.segments[0]!.rows;
+  const groups = row.cols! / columns;
+  if (row.cut !== null || row.segments.length !== 1 || !Number.isInteger(groups / entries.length))
+    throw new CortexError('graph_invalid', {
+      node: slot,
+      reason: 'a source of interleaved columns wants one segment without a cut, and whole groups',
+    });
+  const group = rowBytes(format, columns);
+  const wholeRow = (groups / entries.length) * group;
+  return Array.from({ length: groups }, (_, index) => {
+    const entry = entries[index % entries.length]!;
+    return {
+      entry,
+      rowStart,
+      rows,
+      offset: entry.begin + Math.floor(index / entries.length) * group,
+      rowBytes: group,
+      strideBytes: wholeRow,
+      rowByte: index * group,
+    };
+  });
 }
 
 /** File rows of one entry at equal distances. */

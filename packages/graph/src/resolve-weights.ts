@@ -103,7 +103,9 @@ export function instances(table: WeightsTable): readonly Instance[] {
 
 /** Names of the tensors a source reads. */
 export function tensorNames(source: Source, layer: number | null): readonly string[] {
-  const name = source.tensor.replace('{layer}', String(layer ?? ''));
+  const named = (name: string): string => name.replace('{layer}', String(layer ?? ''));
+  const name = named(source.tensor);
+  if (source.interleaved) return [name, ...source.interleaved.with.map(named)];
   if (source.stack === undefined) return [name];
   return Array.from({ length: source.stack }, (_, expert) => name.replace('{expert}', String(expert)));
 }
@@ -203,9 +205,11 @@ function refuseUnexpected(table: WeightsTable, checkpoint: Checkpoint, consumed:
   const ignored = table.ignored.map(
     (pattern) => new RegExp(`^${pattern.split('*').map(escapeRegExp).join('.*')}$`, 'u'),
   );
-  const tensors = [...checkpoint.tensors.keys()].filter(
-    (name) => !consumed.has(name) && !ignored.some((pattern) => pattern.test(name)),
-  );
+  // A companion may belong to another model of the folder, and a model may be loaded without its tower.
+  const tensors = [...checkpoint.tensors]
+    .filter(([name, { file }]) => !consumed.has(name) && file !== checkpoint.companion)
+    .map(([name]) => name)
+    .filter((name) => !ignored.some((pattern) => pattern.test(name)));
   if (tensors.length > 0) throw new CortexError('tensor_unexpected', { tensors });
 }
 

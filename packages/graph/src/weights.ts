@@ -34,6 +34,11 @@ export interface Source {
   readonly map?: (value: number) => number;
   /** Rows of the segment are stacked from this many tensors, one per `{expert}`. */
   readonly stack?: number;
+  /**
+   * Columns of a row come in groups of `columns`, taken from `tensor` and these tensors in turn, all of one `shape`. A slot
+   * with such a source is not cut along its columns.
+   */
+  readonly interleaved?: { readonly with: readonly string[]; readonly columns: number };
 }
 
 /** A run of rows of a slot, read from its own source: `q`, `k` and `v` of one fused projection. */

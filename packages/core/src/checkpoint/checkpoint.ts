@@ -48,6 +48,8 @@ export interface Checkpoint {
   /** Folder (safetensors) or first file (gguf). */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Companion of a GGUF file that was found beside it: its tensors are among `tensors`, its `clip.*` keys in `metadata`. */
+  readonly companion?: string;
   /** Parsed `config.json`, unvalidated; null for a GGUF file. */
   readonly config: unknown;
   /** Metadata of a GGUF file; an empty map otherwise. */

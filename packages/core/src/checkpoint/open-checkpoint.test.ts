@@ -136,6 +136,31 @@ test('openCheckpoint joins a split GGUF from its folder or any of its parts', as
   }
 });
 
+test('openCheckpoint joins the most exact vision tower beside a GGUF model', async (t) => {
+  const clip = (size: number) =>
+    ({
+      'general.architecture': { type: 'string', value: 'clip' },
+      'clip.vision.patch_size': { type: 'u32', value: size },
+    }) as const;
+  const path = await folder(t, {
+    'm-Q8_0.gguf': ggufPart('a', { 'general.architecture': { type: 'string', value: 'm' } }),
+    'mmproj-m-f16.gguf': ggufPart('v', clip(1)),
+    'mmproj-m-BF16.gguf': ggufPart('v', clip(2)),
+    'm.imatrix.gguf': makeGguf({}),
+  });
+  const { tensors, metadata, companion } = await openCheckpoint(join(path, 'm-Q8_0.gguf'));
+  t.is(companion, join(path, 'mmproj-m-BF16.gguf'));
+  t.deepEqual(
+    [...tensors.values()].map(({ name, file }) => [name, file]),
+    [
+      ['a', join(path, 'm-Q8_0.gguf')],
+      ['v', companion],
+    ],
+  );
+  t.is(metadata.get('clip.vision.patch_size'), 2);
+  t.is(metadata.get('general.architecture'), 'm');
+});
+
 test('openCheckpoint refuses a split GGUF whose parts disagree', async (t) => {
   const first = ggufPart('a', split(0, 2));
   const names = ['m-00001-of-00002.gguf', 'm-00002-of-00002.gguf'] as const;

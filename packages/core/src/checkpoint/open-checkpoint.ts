@@ -28,8 +28,22 @@ export interface CheckpointFolder {
 /** `name-00002-of-00005.gguf`, in parts. */
 const shardPattern = /^(?<stem>.+)-(?<number>\d{5})-of-(?<count>\d{5})(?<extension>\.gguf|\.safetensors)$/;
 
-/** Companion of a model, never a model: the vision tower in a file of its own. */
-const isCompanion = (name: string): boolean => /^mmproj[-.]/i.test(name) || /[-.]mmproj[-.]/i.test(name);
+/** A GGUF file that is no model: a vision tower, or what a quantiser measured. */
+export const isGgufCompanion = (name: string): boolean => /(?:^|[-._])(?:mmproj|imatrix)(?:[-._]|$)/i.test(name);
+
+/** Formats of a tower, best first: weights are published in BF16, so F32 adds nothing and F16 rounds. */
+const towerFormats = ['bf16', 'f32', 'f16', 'q8_0'];
+
+/** The vision tower that belongs to the models of a folder; of several formats the most exact. */
+const towerIn = (names: ReadonlySet<string>): string | undefined => {
+  const rank = (name: string): number => {
+    const found = towerFormats.findIndex((format) => new RegExp(`(?:^|[-._])${format}\\b`, 'i').test(name));
+    return found < 0 ? towerFormats.length : found;
+  };
+  return [...names]
+    .filter((name) => /\.gguf$/i.test(name) && /(?:^|[-._])mmproj(?:[-._]|$)/i.test(name))
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))[0];
+};
 
 const readJson = async (folder: CheckpointFolder, name: string): Promise<unknown> => {
   const file = join(folder.path, name);
@@ -177,7 +191,17 @@ const openGguf = async (folder: CheckpointFolder, name: string, names: ReadonlyS
   const headers = await readHeaders(folder, shards, parseGgufHeader);
   const tensors = joinTensors(headers);
   if (files.length > 1 || headers[0]?.metadata.has('split.count')) checkSplit(headers, files, tensors.size);
-  return { kind: 'gguf', path: files[0] as string, tensors, config: null, metadata: headers[0]?.metadata ?? new Map() };
+  const model = { kind: 'gguf', path: files[0] as string, config: null } as const;
+  const metadata = headers[0]?.metadata ?? new Map();
+  const companion = towerIn(names);
+  if (companion === undefined) return { ...model, tensors, metadata };
+  const tower = await folder.withFile(companion, parseGgufHeader);
+  return {
+    ...model,
+    companion: join(folder.path, companion),
+    tensors: joinTensors([...headers, tower]),
+    metadata: new Map([...metadata, ...[...tower.metadata].filter(([key]) => key.startsWith('clip.'))]),
+  };
 };
 
 /** Opens the model of a folder that need not lie here: its safetensors, else its one GGUF model; or the GGUF file of this name. */
@@ -186,7 +210,7 @@ export const openCheckpointIn = async (folder: CheckpointFolder, gguf?: string):
   if (gguf !== undefined) return openGguf(folder, gguf, names);
   if (names.has(indexName) || [...names].some((name) => name.endsWith('.safetensors')))
     return openSafetensors(folder, names);
-  const models = [...names].filter((name) => name.endsWith('.gguf') && !isCompanion(name)).sort();
+  const models = [...names].filter((name) => name.endsWith('.gguf') && !isGgufCompanion(name)).sort();
   const first = models[0];
   if (first === undefined) {
     throw new CortexError('checkpoint_missing', {

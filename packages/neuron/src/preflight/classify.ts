@@ -1,3 +1,5 @@
+import { isGgufCompanion } from '@helexa/core';
+
 /** What the file names of a repository say it is. */
 export type RepositoryFormat = 'diffusers' | 'dense' | 'mixed' | 'gguf' | 'empty';
 
@@ -17,7 +19,6 @@ export interface Classification {
 }
 
 const partPattern = /^(?<stem>.+)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/i;
-const isCompanion = (name: string): boolean => /(?:^|[-._])(?:mmproj|imatrix)(?:[-._]|$)/i.test(name);
 
 /** Classifies a repository by the names at its root; what lies in folders is no model of it. */
 export function classifyRepository(names: readonly string[]): Classification {
@@ -39,7 +40,7 @@ export function classifyRepository(names: readonly string[]): Classification {
 function ggufModels(names: readonly string[]): GgufModel[] {
   const models = new Map<string, string[]>();
   for (const name of names) {
-    if (!/\.gguf$/i.test(name) || isCompanion(name)) continue;
+    if (!/\.gguf$/i.test(name) || isGgufCompanion(name)) continue;
     const part = partPattern.exec(name)?.groups;
     const key = part ? `${part['stem']}-of-${part['count']}` : name;
     models.set(key, [...(models.get(key) ?? []), name]);

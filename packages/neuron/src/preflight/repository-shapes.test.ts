@@ -81,11 +81,16 @@ const shards = {
 };
 const one = { 'config.json': config, 'model.safetensors': dense() };
 const readme = new Uint8Array([35]);
+/** The tower of another model: its tensors are left alone. */
+const tower = makeGguf({
+  metadata: { 'general.architecture': { type: 'string', value: 'clip' } },
+  tensors: [{ name: 'v.patch_embd.bias', shape: [4], type: 'F32', bytes: new Uint8Array(16) }],
+});
 const quants = {
   'tiny-Q4_K_M.gguf': gguf(),
   'tiny-Q6_K.gguf': gguf(),
   'tiny-Q8_0.gguf': gguf(),
-  'mmproj-tiny-F16.gguf': readme,
+  'mmproj-tiny-F16.gguf': tower,
   'tiny-imatrix.gguf': readme,
 };
 

@@ -27,8 +27,15 @@ export function chooseVision(
   maxImagePixels = defaultMaxImagePixels,
 ): VisionChoice {
   const tower = architecture.vision?.(config);
-  if (!tower || maxImagePixels === 0) return { images: null, notes: [] };
   const leftOut = (reason: string): VisionChoice => ({ images: null, notes: [`Images are not served: ${reason}`] });
+  if (maxImagePixels === 0) return { images: null, notes: [] };
+  if (!tower && architecture.capabilities.vision && checkpoint.kind === 'gguf')
+    return leftOut(
+      checkpoint.companion === undefined
+        ? "no vision tower (a file named 'mmproj…gguf') lies beside the model"
+        : `'${checkpoint.companion}' is not the tower of this model`,
+    );
+  if (!tower) return { images: null, notes: [] };
   const block = (tower.facts.patchSize * tower.facts.merge) ** 2;
   if (maxImagePixels < block) return leftOut(`${maxImagePixels} pixels are less than one block of ${block}`);
   const names = listCheckpointTensors(tower.weights, checkpoint.kind).map(({ name }) => name);

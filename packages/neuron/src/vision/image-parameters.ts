@@ -35,10 +35,16 @@ const schema = z.object({
   do_resize: z.literal(true).default(true),
 });
 
-/** Reads what lies beside the weights; `maxPixels` bounds what the file allows. */
+/** What the companion of a GGUF file says; the rest is what the family was trained with. */
+function fromCompanion({ metadata }: Checkpoint): object {
+  const [image_mean, image_std] = [metadata.get('clip.vision.image_mean'), metadata.get('clip.vision.image_std')];
+  return { ...(image_mean ? { image_mean } : {}), ...(image_std ? { image_std } : {}) };
+}
+
+/** Reads what lies beside the weights, or in a companion file; `maxPixels` bounds what it allows. */
 export function readImageParameters(checkpoint: Checkpoint, facts: VisionFacts, maxPixels: number): ImageParameters {
   const files = ModelFiles.of(checkpoint);
-  const parsed = schema.safeParse(files.json(fileName) ?? {});
+  const parsed = schema.safeParse(files.json(fileName) ?? fromCompanion(checkpoint));
   if (!parsed.success)
     throw new CortexError('model_config_invalid', {
       file: files.path(fileName),
