@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Clock, CortexError, formatAddress, type NeuronConfig, parseAddress, systemClock } from '@helexa/core';
+import {
+  type Clock,
+  CortexError,
+  formatAddress,
+  type LoadJobView,
+  type NeuronConfig,
+  parseAddress,
+  systemClock,
+} from '@helexa/core';
 import { type Architecture, type ArchitectureRegistry, type Backend, createArchitectureRegistry } from '@helexa/graph';
 import { type Logger, pino } from 'pino';
 import type { LoadWish } from './http/control.js';
@@ -11,11 +19,12 @@ import { openHttpServer } from './http/server.js';
 import { BackendPool } from './model/backend-pool.js';
 import { DefaultModels } from './model/default-models.js';
 import type { LoadJob } from './model/load-job.js';
-import type { ModelSpec } from './model/model-state.js';
+import type { ModelSpec, ModelState } from './model/model-state.js';
 import { ModelTable } from './model/model-table.js';
 import { openModel } from './model/open-model.js';
 import { requestedLimits } from './model/requested-limits.js';
 import { resolveModel } from './model/resolve-model.js';
+import { freeMs, within } from './model/within.js';
 import { prepareModel } from './preflight/prepare-model.js';
 import { HubServer } from './sources/hub-server.js';
 import { ModelSources } from './sources/model-sources.js';
@@ -31,8 +40,6 @@ export interface NeuronOptions {
   /** Silent when absent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Longest time that generations under way may take to end at `close`. */
-  readonly drainMs?: number;
 }
 
 /** A neuron that answers. Owner: whoever started it. */
@@ -40,11 +47,19 @@ export interface RunningNeuron {
   readonly url: string;
   /** Loads a model of the configuration or of a models folder; settles when it is ready. */
   loadModel(id: string): Promise<void>;
+  /** What it does now, from memory: no device is asked. */
+  readonly summary: NeuronSummary;
   /** Refuses new work, lets generations under way end for a while, ends the rest with an error, frees everything. */
   close(): Promise<void>;
 }
 
-const defaultDrainMs = 20_000;
+/** The models of a neuron by where they are in their life. */
+export interface NeuronSummary {
+  readonly serving: readonly string[];
+  readonly loading: readonly LoadJobView[];
+  readonly failed: readonly string[];
+}
+
 /** Time for the last bytes to reach clients once every generation has ended. */
 const flushMs = 1000;
 
@@ -64,7 +79,7 @@ export async function startNeuron(options: NeuronOptions): Promise<RunningNeuron
 }
 
 async function start(options: NeuronOptions): Promise<RunningNeuron> {
-  const { config, clock = systemClock, drainMs = defaultDrainMs } = options;
+  const { config, clock = systemClock } = options;
   const log = options.logger ?? pino({ level: 'silent' });
   const pool = new BackendPool({ backends: options.backends, reopen: options.reopen, clock, log });
   const registry = createArchitectureRegistry(options.architectures);
@@ -150,8 +165,8 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   const close = async () => {
     log.info('neuron is shutting down');
     stopping.abort(new CortexError('shutting_down', {}));
-    await table.close(drainMs);
-    await prewarm;
+    await table.close(config.drain_ms);
+    await within(clock, freeMs, prewarm);
     await sources.close();
     devices.stop();
     await server.close(flushMs);
@@ -160,6 +175,9 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   };
   return {
     url,
+    get summary() {
+      return summarise(table);
+    },
     loadModel: async (id) => {
       await (await startLoad(id))?.outcome();
     },
@@ -167,6 +185,18 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       closing ??= close();
       return closing;
     },
+  };
+}
+
+function summarise(table: ModelTable): NeuronSummary {
+  const idsOf = (...kinds: ModelState['kind'][]) =>
+    table.rows.flatMap(({ spec, state }) => (kinds.includes(state.kind) ? [spec.id] : []));
+  return {
+    serving: idsOf('ready'),
+    failed: idsOf('failed', 'stuck'),
+    loading: table.rows.flatMap(({ state }) =>
+      state.kind === 'loading' || state.kind === 'recovering' ? [state.job.view()] : [],
+    ),
   };
 }
 

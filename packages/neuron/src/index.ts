@@ -1,4 +1,4 @@
-export { type NeuronOptions, type RunningNeuron, startNeuron } from './daemon.js';
+export { type NeuronOptions, type NeuronSummary, type RunningNeuron, startNeuron } from './daemon.js';
 export type { PageCounts, ReuseScope } from './engine/block-manager.js';
 export { type EngineEffects, type StepSummary, systemEffects } from './engine/effects.js';
 export { Engine, type EngineLoad, type EngineOptions } from './engine/engine.js';

@@ -3,6 +3,7 @@ import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
 import { stderrLogger } from '../logger.js';
 import { loadGatewaySettings } from '../settings.js';
+import { openService } from '../systemd/open-service.js';
 import { watchSignals } from '../watch-signals.js';
 
 /** The gateway alone, in front of neurons that run elsewhere. */
@@ -25,7 +26,10 @@ The model catalogue that 'models_config' names is read again when it changes, an
     const { flags } = await this.parse(Serve);
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
     const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
-    const gateway = await startGateway({ config, logger: stderrLogger('gateway', config.log.level) });
+    const log = stderrLogger('gateway', config.log.level);
+    const gateway = await startGateway({ config, logger: log });
+    const service = openService(log, `${gateway.url}/health`, () => `Serving at ${gateway.url}/v1`);
+    service.ready();
     const reload = (): void => void gateway.reload();
     process.on('SIGHUP', reload);
     try {
@@ -35,7 +39,9 @@ The model catalogue that 'models_config' names is read again when it changes, an
       await watch.first;
     } finally {
       process.off('SIGHUP', reload);
+      await service.stopping();
       await gateway.close();
+      service.close();
       watch.close();
     }
   }

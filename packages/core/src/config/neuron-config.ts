@@ -44,6 +44,8 @@ export const neuronConfigSchema = z.strictObject({
     .prefault({}),
   hub: hubSchema,
   body_limit_bytes: bodyLimitBytes,
+  /** Longest time that requests under way may take to end when the neuron is told to stop. */
+  drain_ms: z.int().min(0).max(600_000).default(20_000),
   log: logSchema,
 });
 

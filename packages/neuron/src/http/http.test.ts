@@ -506,7 +506,7 @@ test('a device that fails ends streams with an error and no end mark, and the mo
 });
 
 test('close ends running streams with shutting_down and no end mark, within its deadline', async (t) => {
-  const own = await startTinyNeuron({ drainMs: 1 });
+  const own = await startTinyNeuron({ config: { drain_ms: 1 } });
   const response = await post(own, '/v1/chat/completions', {
     ...chat,
     max_tokens: 400,

@@ -18,12 +18,12 @@ export async function startTinyNeuron(options: TinyNeuronOptions = {}): Promise<
   const backends: readonly Backend[] = options.backends ?? [referenceBackend()];
   const neuron = await startNeuron({
     architectures: [tinyArchitecture],
-    drainMs: 200,
     ...rest,
     backends,
     config: neuronConfigSchema.parse({
       listen: '127.0.0.1:0',
       models_dir: [dirname(tinyModelPath)],
+      drain_ms: 200,
       default_models: isLoaded ? [{ model_id: 'tiny' }] : [],
       ...config,
       engine: { max_rows: 64, max_sequences: 4, max_context: 512, kv_pages: 32, ...config.engine },

@@ -3,7 +3,9 @@ import { openBackend, reopenBackend } from '../../backends.js';
 import { BaseCommand } from '../../base-command.js';
 import { sharedFlags } from '../../flags.js';
 import { stderrLogger } from '../../logger.js';
+import { neuronInWords } from '../../neuron-in-words.js';
 import { loadNeuronSettings } from '../../settings.js';
+import { openService } from '../../systemd/open-service.js';
 import { watchSignals } from '../../watch-signals.js';
 
 /** The inference daemon of one host. */
@@ -12,7 +14,11 @@ export default class NeuronStart extends BaseCommand {
   static override description = `Loads the 'default_models' of neuron.toml and serves them until it is told to end.
 
 Settings come from ./neuron.toml, ~/.config/cortex/neuron.toml or /etc/cortex/neuron.toml, whichever is found first, then
-from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' prints what is in force, and why.`;
+from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' prints what is in force, and why.
+
+SIGTERM or Ctrl-C ends it in order: nothing new is taken, requests under way have 'drain_ms' to end, models are freed. A second
+one ends it at once. As a service of systemd it says when it is ready, what it loads and that it is alive; the units are in
+examples/systemd.`;
   static override examples = [
     { description: 'Run with the configuration found.', command: '<%= config.bin %> neuron start' },
     { description: 'Run with another file.', command: '<%= config.bin %> neuron start --config ./neuron.toml' },
@@ -28,20 +34,27 @@ from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' pri
       { device: config.device, ...(config.threads === undefined ? {} : { threads: config.threads }) },
       (text) => this.notice(text),
     );
+    const log = stderrLogger('neuron', config.log.level);
     const neuron = await startNeuron({
       config,
       architectures: [...architectures],
       backends: [backend],
       reopen: reopenBackend(config.threads, (text) => this.notice(text)),
-      logger: stderrLogger('neuron', config.log.level),
+      logger: log,
     });
+    const service = openService(log, `${neuron.url}/version`, () => neuronInWords(neuron.summary));
+    service.ready();
     try {
       if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({ url: neuron.url, backend: backend.name })}\n`);
       else this.log(`The neuron answers at ${neuron.url} and computes on ${backend.name}`);
       await watch.first;
     } finally {
+      await service.stopping();
       await neuron.close();
+      service.close();
       watch.close();
     }
+    // A device thread that never lets go must not outlive an orderly end.
+    process.exit(0);
   }
 }
