@@ -105,7 +105,6 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         log,
         hooks,
       });
-      const onStep = (step: Parameters<NeuronMetrics['observeStep']>[1]) => metrics.observeStep(spec.id, step);
       return await openModel({
         spec: { ...spec, path },
         quant,
@@ -114,7 +113,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
         config,
         clock,
         log,
-        onStep,
+        observer: metrics.observerOf(spec.id),
         newCallId: () => newId('call_'),
         ...hooks,
       });

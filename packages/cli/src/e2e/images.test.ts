@@ -49,7 +49,6 @@ for (const maxRows of [8, 256])
       device: loaded.device,
       vision: loaded.images!.facts,
       reuse: 'none',
-      maxWaiting: 4,
       maxBufferedEvents: 64,
       stepTimeoutMs: 60_000,
       effects: systemEffects(systemClock, { onStep: () => {}, onFailed: () => {} }),

@@ -42,6 +42,33 @@ export const neuronConfigSchema = z.strictObject({
         .default(2 ** 20),
     })
     .prefault({}),
+  /** Who may come in, and how long they wait. */
+  admission: z
+    .strictObject({
+      /** Most generations that wait beyond those running; 32 for each of `engine.max_sequences` when absent. */
+      max_queue_depth: z.int().min(0).max(1_000_000).optional(),
+      /** Longest wait for a seat, in seconds. */
+      max_wait_secs: z.number().min(0).max(86_400).default(30),
+      /** Longest wait for pages of the key-value cache while seats are free, in seconds. */
+      kv_max_wait_secs: z.number().min(0).max(86_400).default(240),
+      /** Most running and waiting generations of one principal; 0: bounded by the fair share only. */
+      max_per_principal: z.int().min(0).default(0),
+      /** Most seats of callers without a principal; all but one when absent, 0 refuses them. */
+      anon_max_in_flight: z.int().min(0).optional(),
+      /** Most running and waiting generations of callers without a principal; one less than there is room for when absent. */
+      anon_max_pending: z.int().min(0).optional(),
+    })
+    .prefault({}),
+  context_limit: z
+    .strictObject({
+      /** Whether prompts that would be computed for too long are refused. */
+      enabled: z.boolean().default(true),
+      /** Longest computation of a prompt, in seconds. */
+      target_prefill_latency_secs: z.number().min(1).max(86_400).default(120),
+      /** Prompt tokens per second that are assumed before the first measurement. */
+      bootstrap_prefill_tok_per_sec: z.number().min(1).default(800),
+    })
+    .prefault({}),
   hub: hubSchema,
   body_limit_bytes: bodyLimitBytes,
   /** Longest time that requests under way may take to end when the neuron is told to stop. */

@@ -405,13 +405,13 @@ export const catalogue = {
       budget_mb: Math.floor(d.budgetBytes / 2 ** 20),
     }),
   }),
-  insufficient_memory: row<{ requiredBytes: number; freeBytes: number }>({
+  insufficient_memory: row<{ requiredBytes: number; freeBytes: number; retryAfterSeconds: number }>({
     status: 503,
     exit: 75,
     type: 'api_error',
     wireCode: 'insufficient_vram',
     message: (d) => `Cannot accept request now: it needs ${d.requiredBytes} bytes of memory; ${d.freeBytes} are free`,
-    retryAfterSeconds: () => 5,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
     wire: (d) => ({ required_mb: Math.ceil(d.requiredBytes / 2 ** 20), free_mb: Math.floor(d.freeBytes / 2 ** 20) }),
   }),
   /** The model is known, but not ready to answer. */
@@ -748,14 +748,35 @@ export const catalogue = {
     message: (d) => `Cannot read image: ${d.reason}`,
     param: () => 'messages',
   }),
-  engine_queue_full: row<{ model: string; waiting: number }>({
+  engine_queue_full: row<{ model: string; waiting: number; retryAfterSeconds: number }>({
     status: 503,
     exit: 75,
     type: 'rate_limit_error',
     message: (d) =>
-      `Cannot queue request: ${d.waiting} requests already wait for model '${d.model}'; try again shortly`,
+      `Cannot queue request: ${d.waiting} requests already wait for model '${d.model}'; try again in ${d.retryAfterSeconds} s`,
     wireCode: 'rate_limit_exceeded',
-    retryAfterSeconds: () => 2,
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  queue_timeout: row<{ model: string; waitedMs: number; retryAfterSeconds: number }>({
+    status: 503,
+    exit: 75,
+    type: 'rate_limit_error',
+    message: (d) =>
+      `Cannot serve request: model '${d.model}' was busy for the ${d.waitedMs} ms that it waited; try again in ${d.retryAfterSeconds} s`,
+    wireCode: 'rate_limit_exceeded',
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
+    wire: (d) => ({ model_id: d.model }),
+  }),
+  /** Callers that nobody vouches for get what the others leave. */
+  anonymous_yield: row<{ model: string; retryAfterSeconds: number }>({
+    status: 503,
+    exit: 75,
+    type: 'rate_limit_error',
+    message: (d) =>
+      `Cannot queue request: what model '${d.model}' has left for callers without a key is taken; a key or another attempt in ${d.retryAfterSeconds} s is wanted`,
+    wireCode: 'rate_limit_exceeded',
+    retryAfterSeconds: (d) => d.retryAfterSeconds,
     wire: (d) => ({ model_id: d.model }),
   }),
   logits_unhealthy: row<{ model: string }>({

@@ -34,7 +34,6 @@ function engineOn({ device }: Pick<LoadedModel, 'device'>, reuse: ReuseScope): E
     modelId: 'hybrid',
     device,
     reuse,
-    maxWaiting: 100,
     maxBufferedEvents: 4,
     stepTimeoutMs: 60_000,
     effects: fakeEffects(),

@@ -30,7 +30,6 @@ function engineOn(model: LoadedModel, reuse: ReuseScope): Engine {
     modelId: 'tiny',
     device: model.device,
     reuse,
-    maxWaiting: 100,
     maxBufferedEvents: 4,
     stepTimeoutMs: 60_000,
     effects: fakeEffects(),

@@ -61,10 +61,9 @@ test('Engine ends a choice at a stop string', async (t) => {
 
 test('Engine never generates beyond the context', async (t) => {
   const engine = fakeEngine();
-  const { events } = await collect(engine.generate(requestOf(promptOf(500), { maxTokens: 10_000 })));
+  const { events } = await collect(engine.generate(requestOf(promptOf(250), { maxTokens: 10_000 })));
   const end = events.at(-1)!;
-  t.is(end.type === 'generation-end' ? end.usage.completionTokens : -1, fakeLimits.maxContext - 500);
-  t.throws(() => engine.generate(requestOf(promptOf(fakeLimits.maxContext))), { code: 'context_length_exceeded' });
+  t.is(end.type === 'generation-end' ? end.usage.completionTokens : -1, fakeLimits.maxContext - 250);
   await engine.close();
 });
 
@@ -140,8 +139,9 @@ test('Engine pauses a sequence whose reader is behind and loses nothing', async 
   await engine.close();
 });
 
-test('Engine refuses more waiting requests than its queue holds', async (t) => {
-  const engine = fakeEngine({ maxWaiting: 2 });
+test('Engine refuses more pending requests than it has seats and places in its queue', async (t) => {
+  const device = fakeDevice({ ...fakeLimits, maxSequences: 1 });
+  const engine = fakeEngine({ device, admission: { maxWaiting: 1, anonMaxPending: 9 } });
   const kept = [collect(engine.generate(requestOf([1]))), collect(engine.generate(requestOf([2])))];
   t.throws(() => engine.generate(requestOf([3])), { code: 'engine_queue_full' });
   await Promise.all(kept);

@@ -1,12 +1,16 @@
 import { CortexError } from '@helexa/core';
-import type { DeviceModel } from '@helexa/graph';
+import { type DeviceModel, pageTokens } from '@helexa/graph';
 import type { PromptImage } from '../vision/visual-prompt.js';
+import { Admission, type AdmissionLoad, type CacheBudget } from './admission.js';
+import { decideAdmission, type RequestedAdmission } from './admission-limits.js';
 import { BlockManager, type PageCounts, type ReuseScope } from './block-manager.js';
+import { type ContextLimit, contextLimit, type PrefillTarget, refusePrompt } from './context-limit.js';
 import type { EngineEffects } from './effects.js';
 import { Flight, type Place, type Sequence } from './flight.js';
 import type { FlightImages } from './flight-images.js';
 import type { EngineState, Generation, GenerationRequest } from './generation.js';
-import { type BatchEntry, planAdmission, planStep } from './scheduler.js';
+import { MovingAverage } from './moving-average.js';
+import { type BatchEntry, planStep } from './scheduler.js';
 import { StepWriter } from './step-writer.js';
 import { WatchedDevice } from './watched-device.js';
 
@@ -17,8 +21,10 @@ export interface EngineOptions {
   readonly modelId: string;
   readonly device: DeviceModel;
   readonly reuse: ReuseScope;
-  /** Requests that may wait beyond those running. */
-  readonly maxWaiting: number;
+  /** Who may come in, and how long they wait. */
+  readonly admission?: RequestedAdmission;
+  /** How long a prompt may be computed for; absent or null: as long as it takes. */
+  readonly prefillTarget?: PrefillTarget | null;
   /** Events of one request that its reader may be behind before its sequences pause. */
   readonly maxBufferedEvents: number;
   /** Longest time that one step may take before the device counts as wedged. */
@@ -26,12 +32,19 @@ export interface EngineOptions {
   readonly effects: EngineEffects;
 }
 
-export interface EngineLoad {
+export interface EngineLoad extends AdmissionLoad {
   readonly running: number;
-  readonly waiting: number;
   readonly slots: number;
   readonly pages: PageCounts;
+  /** Moving averages; null before the first measurement. */
+  readonly prefillTokensPerSecond: number | null;
+  readonly decodeTokensPerSecond: number | null;
 }
+
+/** Weight of one request in the measured speeds. */
+const speedWeight = 0.3;
+/** Prompt tokens below which a computation says little about speed. */
+const leastMeasuredPrompt = 128;
 
 /**
  * Runs one model: admits requests, steps the device, hands tokens to their readers. One loop, one owner.
@@ -45,10 +58,13 @@ export class Engine {
   readonly #writer: StepWriter;
   readonly #blocks: BlockManager;
   readonly #freeSlots: number[];
-  readonly #waiting: Sequence[] = [];
+  readonly #admission: Admission;
+  readonly #prefillSpeed = new MovingAverage(speedWeight);
+  readonly #decodeSpeed = new MovingAverage(speedWeight);
   readonly #running = new Map<number, Sequence>();
   readonly #loop: Promise<void>;
   #state: EngineState = { kind: 'running' };
+  #isDraining = false;
   #nextId = 1;
   #steps = 0;
   #wake: (() => void) | null = null;
@@ -62,6 +78,13 @@ export class Engine {
     const { pages, maxSequences, snapshots = 0 } = layout.limits;
     const states = snapshots > 0 ? { first: maxSequences, count: snapshots } : null;
     this.#blocks = new BlockManager({ pages, reuse: options.reuse, states });
+    this.#admission = new Admission({
+      modelId: options.modelId,
+      limits: decideAdmission(options.admission ?? {}, maxSequences),
+      effects: options.effects,
+      budgetOf: ({ sequences }) => this.#budgetOf(sequences[0]!.work),
+      onExpired: (flight, error) => this.#failFlight(flight, error),
+    });
     this.#freeSlots = Array.from({ length: maxSequences }, (_, slot) => slot).reverse();
     this.#loop = this.#run();
   }
@@ -72,41 +95,60 @@ export class Engine {
 
   get load(): EngineLoad {
     return {
+      ...this.#admission.load,
       running: this.#running.size,
-      waiting: this.#waiting.length,
       slots: this.#options.device.layout.limits.maxSequences,
       pages: this.#blocks.counts,
+      prefillTokensPerSecond: this.#prefillSpeed.value,
+      decodeTokensPerSecond: this.#decodeSpeed.value,
     };
   }
 
-  /** Longest context of one sequence: prompt and output together. */
-  get maxContext(): number {
-    return this.#options.device.layout.limits.maxContext;
+  /** What one request may have, by the memory and the measured speed of now: what is advertised is what is enforced. */
+  get limit(): ContextLimit {
+    const { device, prefillTarget = null } = this.#options;
+    return contextLimit(device.layout.limits.maxContext, prefillTarget, this.#prefillSpeed.value);
   }
 
-  /** Queues a request; throws when it can never run. Reading the result to its end, or leaving, frees everything. */
+  /** Throws when a request of this principal would be turned away now; for before the work of making its prompt. */
+  knock(principal: string | null, choices: number): void {
+    if (this.#state.kind === 'failed') throw this.#state.error;
+    if (this.#state.kind === 'closed' || this.#isDraining) throw new CortexError('shutting_down', {});
+    this.#admission.knock(principal, choices);
+  }
+
+  /** Queues a request; throws when it cannot come in or can never run. Reading the result to its end, or leaving, frees everything. */
   generate(request: GenerationRequest): Generation {
-    this.#refuse(request);
+    const { limit } = this;
+    this.#refuse(request, limit);
     const { effects, maxBufferedEvents } = this.#options;
     const flight = new Flight({
       request,
       seed: request.seed ?? effects.randomSeed(),
-      maxTokens: Math.min(request.maxTokens, this.maxContext - request.prompt.length),
+      maxTokens: Math.min(request.maxTokens, limit.context - request.prompt.length),
       maxBufferedEvents,
       nowMs: effects.nowMs(),
       nextId: () => this.#nextId++,
       onChange: () => this.#poke(),
     });
-    this.#waiting.push(...flight.sequences);
+    this.#admission.enter(flight);
     this.#poke();
     return flight.queue;
   }
 
   /** Resolves when nothing runs and nothing waits. */
   async idle(): Promise<void> {
-    while (this.#state.kind === 'running' && this.#running.size + this.#waiting.length > 0) {
+    while (this.#state.kind === 'running' && this.#pending > 0) {
       await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     }
+  }
+
+  /** Takes nothing more and turns away those that wait; resolves when those that run have ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    for (const flight of this.#admission.untouched) this.#failFlight(flight, new CortexError('shutting_down', {}));
+    this.#poke();
+    await this.idle();
   }
 
   /** Ends every generation with `shutting_down` and stops the loop once the step in flight is over. The device stays its owner's. */
@@ -119,20 +161,36 @@ export class Engine {
     await this.#loop;
   }
 
-  #refuse(request: GenerationRequest): void {
-    if (this.#state.kind === 'closed') throw new CortexError('shutting_down', {});
-    if (this.#state.kind === 'failed') throw this.#state.error;
-    if (request.prompt.length >= this.maxContext) {
-      throw new CortexError('context_length_exceeded', { prompt_len: request.prompt.length, max: this.maxContext });
-    }
-    if (request.prompt.length === 0 || request.maxTokens < 1 || request.choices < 1) {
+  get #pending(): number {
+    return this.#running.size + this.#admission.waiting;
+  }
+
+  #refuse({ principal, prompt, maxTokens, choices }: GenerationRequest, limit: ContextLimit): void {
+    refusePrompt(limit, prompt.length, maxTokens);
+    if (prompt.length === 0 || maxTokens < 1 || choices < 1) {
       throw new CortexError('internal_error', {
         reason: 'a request without prompt, choices or tokens reached the engine',
       });
     }
-    if (this.#waiting.length + request.choices > this.#options.maxWaiting) {
-      throw new CortexError('engine_queue_full', { model: this.#options.modelId, waiting: this.#waiting.length });
-    }
+    this.knock(principal ?? null, choices);
+    const budget = this.#budgetOf(prompt.length + Math.min(maxTokens, limit.context - prompt.length));
+    if (budget.requiredPages > this.#options.device.layout.limits.pages) throw this.#admission.refuseUnservable(budget);
+  }
+
+  /** What a sequence of so many tokens, output included, takes of the key-value cache. */
+  #budgetOf(tokens: number): CacheBudget & { readonly requiredPages: number } {
+    const { device } = this.#options;
+    const { pages } = device.layout.limits;
+    const budgetBytes = device.memory.reduce((sum, rank) => sum + rank.kvBytes, 0);
+    const { free, cached, reserved } = this.#blocks.counts;
+    const requiredPages = Math.ceil(positionsOf(tokens) / pageTokens);
+    const bytesOf = (count: number) => Math.round((count * budgetBytes) / pages);
+    return {
+      requiredPages,
+      requiredBytes: bytesOf(requiredPages),
+      freeBytes: bytesOf(free + cached - reserved),
+      budgetBytes,
+    };
   }
 
   async #run(): Promise<void> {
@@ -182,7 +240,7 @@ export class Engine {
     const deviceNs = await this.#runStep();
     if (deviceNs === null) return;
     images.put(image, this.#writer.readFeatures(image.image.features));
-    this.#options.effects.onStep({ rows: 0, sampled: 0, deviceNs });
+    this.#options.effects.onStep({ rows: 0, sequences: 0, sampled: 0, deviceNs, tokenGapsMs: [] });
   }
 
   #fail(error: CortexError): void {
@@ -204,17 +262,31 @@ export class Engine {
     );
     const deviceNs = await this.#runStep();
     if (deviceNs === null) return;
+    const nowMs = this.#options.effects.nowMs();
+    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
+    const tokenGapsMs: number[] = [];
     let samples = 0;
     for (const { entry, sequence } of batch) {
       sequence.computed += entry.rows;
       sequence.servedAt = this.#steps;
+      if (isPrefilling(sequence)) this.#measurePrefill(sequence, entry.sample, rows, deviceNs);
+      else tokenGapsMs.push(nowMs - sequence.lastTokenAtMs);
+      sequence.lastTokenAtMs = nowMs;
       if (sequence.place) this.#keep(sequence, sequence.place);
-      if (entry.sample) this.#accept(sequence, samples++);
+      if (entry.sample) this.#accept(sequence, samples++, nowMs);
       const { images, sequences } = sequence.flight;
       images?.release(Math.min(...sequences.map((each) => each.computed)));
     }
-    const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
-    this.#options.effects.onStep({ rows, sampled: samples, deviceNs });
+    this.#options.effects.onStep({ rows, sequences: batch.length, sampled: samples, deviceNs, tokenGapsMs });
+  }
+
+  /** Counts a step towards the speed at which this machine computes prompts, whatever else was in the step. */
+  #measurePrefill({ prefill, place, flight }: Sequence, isLast: boolean, rows: number, deviceNs: number): void {
+    prefill.rows += rows;
+    prefill.deviceNs += deviceNs;
+    const computed = flight.givenTokens - (place?.lease.reusedTokens ?? 0);
+    if (isLast && computed >= leastMeasuredPrompt && prefill.deviceNs > 0)
+      this.#prefillSpeed.add(prefill.rows / (prefill.deviceNs / 1e9));
   }
 
   /** Lets later prompts find what a sequence has computed. */
@@ -236,7 +308,7 @@ export class Engine {
   }
 
   /** Takes the token that the step chose for a sequence. */
-  #accept(sequence: Sequence, sample: number): void {
+  #accept(sequence: Sequence, sample: number, nowMs: number): void {
     const { flight, place } = sequence;
     if (!place || flight.isCancelled) return;
     const answer = this.#writer.readSampled(sample);
@@ -247,14 +319,24 @@ export class Engine {
     const { topLogprobs } = flight.request.sampling;
     const top = topLogprobs === null ? null : this.#writer.readTop(sample, topLogprobs);
     try {
-      if (flight.accept(sequence, answer, top, this.#options.effects.nowMs())) {
+      if (flight.accept(sequence, answer, top, nowMs)) {
         this.#writer.appendHistory(place.slot, sequence.tokens.length - 1, answer.token);
         this.#cover(sequence);
-      } else this.#release(sequence);
+      } else {
+        this.#release(sequence);
+        this.#measureDecode(flight);
+      }
     } catch (error) {
       // A text stage that fails concerns this request only.
       this.#failFlight(flight, error);
     }
+  }
+
+  #measureDecode({ totals, sequences }: Flight): void {
+    if (!totals) return;
+    const afterFirst = totals.usage.completionTokens - sequences.length;
+    const { decodeMs } = totals.timing;
+    if (afterFirst > 0 && decodeMs > 0) this.#decodeSpeed.add(afterFirst / sequences.length / (decodeMs / 1000));
   }
 
   #plan(): BatchEntry[] {
@@ -272,26 +354,22 @@ export class Engine {
 
   #admit(): void {
     const { reuse } = this.#options;
-    const waiting = this.#waiting.map((sequence) => ({
-      id: sequence.id,
-      held: sequence.choice > 0 && reuse !== 'none' && !sequence.flight.isPrefilled,
-    }));
-    const byId = new Map(this.#waiting.map((sequence) => [sequence.id, sequence]));
-    const admitted = new Set(planAdmission(waiting, this.#freeSlots.length, (id) => this.#tryPlace(byId.get(id)!)));
-    if (admitted.size === 0) return;
-    const left = this.#waiting.filter((sequence) => !admitted.has(sequence.id));
-    this.#waiting.splice(0, this.#waiting.length, ...left);
+    this.#admission.admit(
+      ({ choice, flight }) => choice > 0 && reuse !== 'none' && !flight.isPrefilled,
+      (sequence) => this.#tryPlace(sequence),
+    );
   }
 
   #tryPlace(sequence: Sequence): boolean {
-    const { flight, choice } = sequence;
+    const { flight, choice, keys, work } = sequence;
     const { prompt, resumed = [], sampling } = flight.request;
-    // The last token of an output is never computed, so it needs no position.
-    const lease = this.#blocks.admit(sequence.keys, prompt.length + sequence.maxTokens - 1, flight.sequences[0]!.id);
+    const lease = this.#blocks.admit(keys, positionsOf(work), flight.sequences[0]!.id);
     if (!lease) return false;
     const slot = this.#freeSlots.pop()!;
-    sequence.place = { slot, lease };
-    sequence.computed = lease.reusedTokens;
+    const nowMs = this.#options.effects.nowMs();
+    const cachedTokens = lease.reusedTokens;
+    sequence.place = { slot, lease, sinceMs: nowMs };
+    sequence.computed = cachedTokens;
     this.#writer.openSlot(slot, prompt, sampling, seedOfChoice(flight.seed, choice));
     resumed.forEach((token, index) => {
       this.#writer.appendHistory(slot, prompt.length + index, token);
@@ -299,7 +377,10 @@ export class Engine {
     this.#writer.writePages(slot, lease.pages, 0);
     if (lease.state !== null) this.#writer.copyState(lease.state, slot);
     this.#running.set(sequence.id, sequence);
-    if (choice === 0) flight.admitted(lease.reusedTokens, this.#options.effects.nowMs());
+    if (choice > 0) return true;
+    flight.admitted(cachedTokens, nowMs);
+    const queueMs = nowMs - flight.submittedAtMs;
+    this.#options.effects.onAdmitted({ queueMs, promptTokens: flight.givenTokens, cachedTokens });
     return true;
   }
 
@@ -312,8 +393,10 @@ export class Engine {
 
   #release(sequence: Sequence): void {
     if (!sequence.place) return;
-    this.#blocks.release(sequence.place.lease);
-    this.#freeSlots.push(sequence.place.slot);
+    const { lease, slot, sinceMs } = sequence.place;
+    this.#blocks.release(lease);
+    this.#freeSlots.push(slot);
+    this.#admission.release(sequence, sequence.computed - lease.reusedTokens, this.#options.effects.nowMs() - sinceMs);
     sequence.place = null;
     this.#running.delete(sequence.id);
   }
@@ -322,7 +405,7 @@ export class Engine {
   #reap(): void {
     const cancelled = new Set<Flight>();
     for (const sequence of this.#running.values()) if (sequence.flight.isCancelled) cancelled.add(sequence.flight);
-    for (const sequence of this.#waiting) if (sequence.flight.isCancelled) cancelled.add(sequence.flight);
+    for (const flight of this.#admission.flights) if (flight.isCancelled) cancelled.add(flight);
     for (const flight of cancelled) {
       this.#failFlight(flight, new CortexError('request_cancelled', { reason: 'its reader has gone' }));
     }
@@ -330,19 +413,19 @@ export class Engine {
 
   #failFlight(flight: Flight, error: unknown): void {
     for (const sequence of flight.sequences) this.#release(sequence);
-    const left = this.#waiting.filter((sequence) => sequence.flight !== flight);
-    this.#waiting.splice(0, this.#waiting.length, ...left);
+    this.#admission.leave(flight);
     flight.fail(error);
+    this.#announceIdle();
   }
 
   #end(error: CortexError): void {
-    const flights = new Set([...this.#running.values(), ...this.#waiting].map((sequence) => sequence.flight));
-    for (const flight of flights) this.#failFlight(flight, error);
+    const running = [...this.#running.values()].map((sequence) => sequence.flight);
+    for (const flight of new Set([...running, ...this.#admission.flights])) this.#failFlight(flight, error);
     this.#announceIdle();
   }
 
   #announceIdle(): void {
-    if (this.#running.size + this.#waiting.length > 0) return;
+    if (this.#pending > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
@@ -362,5 +445,10 @@ const asCortexError = (error: unknown): CortexError =>
 function seedOfChoice(seed: bigint, choice: number): bigint {
   return BigInt.asUintN(64, seed ^ (BigInt(choice) * 0x9e37_79b9_0000_0000n));
 }
+
+const isPrefilling = ({ tokens, flight }: Sequence): boolean => tokens.length === flight.givenTokens;
+
+/** The last token of an output is never computed, so it needs no position. */
+const positionsOf = (tokens: number): number => tokens - 1;
 
 const isWaitingForImage = ({ flight, computed }: Sequence): boolean => flight.images?.missing(computed) != null;

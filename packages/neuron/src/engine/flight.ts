@@ -1,8 +1,9 @@
 import { CortexError } from '@helexa/core';
 import type { OutputEvent } from '../text/output-event.js';
+import type { QueueEntry } from './admission-queue.js';
 import type { PageLease } from './block-manager.js';
 import { EventQueue } from './event-queue.js';
-import type { FinishReason, GenerationEvent, TokenLogprob } from './events.js';
+import type { FinishReason, GenerationEvent, Timing, TokenLogprob, Usage } from './events.js';
 import { FlightImages, promptKeys } from './flight-images.js';
 import type { GenerationRequest, TextSink } from './generation.js';
 import type { SampledToken } from './step-writer.js';
@@ -10,11 +11,12 @@ import type { SampledToken } from './step-writer.js';
 /** What a sequence holds on the device while it runs. */
 export interface Place {
   readonly slot: number;
+  readonly sinceMs: number;
   readonly lease: PageLease;
 }
 
 /** One choice of a request. */
-export interface Sequence {
+export interface Sequence extends QueueEntry {
   readonly id: number;
   readonly choice: number;
   readonly flight: Flight;
@@ -26,6 +28,10 @@ export interface Sequence {
   readonly maxTokens: number;
   /** Present from admission to release; the engine's. */
   place: Place | null;
+  /** When the last step with rows of it ended. */
+  lastTokenAtMs: number;
+  /** Of the steps that computed its prompt: all rows, and the time on the device. */
+  readonly prefill: { rows: number; deviceNs: number };
   /** Tokens whose keys and values are in the cache. */
   computed: number;
   /** Number of the step that last had rows of it; -1 before the first. */
@@ -63,6 +69,7 @@ export class Flight {
   #cachedTokens = 0;
   #admittedAtMs = 0;
   #firstTokenAtMs = 0;
+  #totals: { readonly usage: Usage; readonly timing: Timing } | null = null;
 
   constructor({ request, seed, maxTokens, maxBufferedEvents, nowMs, nextId, onChange }: FlightOptions) {
     this.request = request;
@@ -87,7 +94,11 @@ export class Flight {
         tokens,
         keys: request.visual ? promptKeys(tokens, request.visual) : tokens,
         maxTokens,
+        principal: request.principal ?? null,
+        work: request.prompt.length + maxTokens,
         place: null,
+        lastTokenAtMs: 0,
+        prefill: { rows: 0, deviceNs: 0 },
         computed: 0,
         servedAt: -1,
         logprobs: [],
@@ -95,6 +106,16 @@ export class Flight {
       };
     });
     if (request.resumed) this.#replay(request.resumed);
+  }
+
+  /** What it took, once every choice has ended. */
+  get totals(): { readonly usage: Usage; readonly timing: Timing } | null {
+    return this.#totals;
+  }
+
+  /** Tokens that each choice begins with: the prompt, and those that another engine has chosen. */
+  get givenTokens(): number {
+    return this.request.prompt.length + (this.request.resumed?.length ?? 0);
   }
 
   /** Nobody wants the answer any more. */
@@ -115,8 +136,8 @@ export class Flight {
 
   /** Takes the token chosen for a running choice; answers whether the choice goes on. What a text stage throws concerns this request only. */
   accept(sequence: Sequence, answer: SampledToken, top: TokenLogprob['top'] | null, nowMs: number): boolean {
-    const { prompt, resumed, stopTokens, checkpoints } = this.request;
-    if (sequence.tokens.length === prompt.length + (resumed?.length ?? 0)) this.#prefilled(sequence, nowMs);
+    const { prompt, stopTokens, checkpoints } = this.request;
+    if (sequence.tokens.length === this.givenTokens) this.#prefilled(sequence, nowMs);
     sequence.tokens.push(answer.token);
     if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
     if (stopTokens.has(answer.token)) return this.#end(sequence, 'stop', nowMs);
@@ -185,8 +206,7 @@ export class Flight {
 
   #finish(nowMs: number): void {
     const prompt = this.request.prompt.length;
-    this.queue.push({
-      type: 'generation-end',
+    this.#totals = {
       usage: {
         promptTokens: prompt,
         completionTokens: this.sequences.reduce((sum, each) => sum + each.tokens.length - prompt, 0),
@@ -197,9 +217,10 @@ export class Flight {
         queueMs: this.#admittedAtMs - this.submittedAtMs,
         prefillMs: this.#firstTokenAtMs - this.#admittedAtMs,
         decodeMs: nowMs - this.#firstTokenAtMs,
-        prefillTokens: prompt + (this.request.resumed?.length ?? 0) - this.#cachedTokens,
+        prefillTokens: this.givenTokens - this.#cachedTokens,
       },
-    });
+    };
+    this.queue.push({ type: 'generation-end', ...this.#totals });
     this.#unlisten();
     this.queue.end();
   }

@@ -17,6 +17,8 @@ export interface TextSink {
 }
 
 export interface GenerationRequest {
+  /** Who asks, for a fair share of the machine; null or absent: nobody known. */
+  readonly principal?: string | null;
   readonly prompt: readonly number[];
   /** Of a prompt with images. */
   readonly visual?: VisualPrompt | null;

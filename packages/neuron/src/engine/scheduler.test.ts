@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { planAdmission, planStep, type RunningView } from './scheduler.js';
+import { planStep, type RunningView } from './scheduler.js';
 
 const view = (id: number, computed: number, length: number, rest: Partial<RunningView> = {}): RunningView => ({
   id,
@@ -91,20 +91,4 @@ test('planStep stays in every budget, samples exactly finished sequences and nev
     }),
   );
   t.pass();
-});
-
-test('planAdmission is first come first served: one that does not fit blocks those behind it', (t) => {
-  const waiting = [1, 2, 3].map((id) => ({ id, held: false }));
-  t.deepEqual(
-    planAdmission(waiting, 3, (id) => id !== 2),
-    [1],
-  );
-});
-
-test('planAdmission steps over a held sequence and stops at the slots', (t) => {
-  const waiting = [1, 2, 3, 4].map((id) => ({ id, held: id === 1 }));
-  t.deepEqual(
-    planAdmission(waiting, 2, () => true),
-    [2, 3],
-  );
 });

@@ -1,5 +1,5 @@
 /**
- * The scheduler: who gets a slot, and which rows make up the next step. Pure: state in, decision out.
+ * The scheduler: which rows make up the next step. Pure: state in, decision out.
  */
 
 /** What the scheduler knows of a running sequence. */
@@ -30,13 +30,6 @@ export interface StepBudget {
   readonly maxRows: number;
   readonly maxSequences: number;
   readonly maxSampled: number;
-}
-
-/** What the scheduler knows of a sequence that waits for a place. */
-export interface WaitingView {
-  readonly id: number;
-  /** Must wait for another sequence of its request, whose prompt pages it will share. */
-  readonly held: boolean;
 }
 
 /**
@@ -101,25 +94,4 @@ function shareRows(wants: readonly number[], rows: number, unit: number): number
     const isCut = share < wants[index]!;
     return isCut && share >= unit ? share - (share % unit) : share;
   });
-}
-
-/**
- * Which waiting sequences start now, first come first served: the first one that does not fit blocks those behind it, so a
- * large request cannot be passed for ever. A held one is stepped over: what it waits for is already running.
- *
- * `tryAdmit` takes the resources and answers whether it could.
- */
-export function planAdmission(
-  waiting: readonly WaitingView[],
-  freeSlots: number,
-  tryAdmit: (id: number) => boolean,
-): number[] {
-  const admitted: number[] = [];
-  for (const view of waiting) {
-    if (admitted.length === freeSlots) break;
-    if (view.held) continue;
-    if (!tryAdmit(view.id)) break;
-    admitted.push(view.id);
-  }
-  return admitted;
 }

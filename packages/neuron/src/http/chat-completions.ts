@@ -8,6 +8,7 @@ import {
   resumeField,
   toOpenAiError,
 } from '@helexa/core';
+import { defaultOutputTokens } from '../engine/context-limit.js';
 import type { GenerationEvent, TokenLogprob } from '../engine/events.js';
 import type { GenerationRequest } from '../engine/generation.js';
 import type { ServedModel } from '../model/served-model.js';
@@ -17,7 +18,8 @@ import { toTemplateMessages } from './chat-messages.js';
 import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, toWireUsage } from './generation-run.js';
-import { defaultMaxTokens, readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
+import { principalOf } from './principal.js';
+import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
 
 /** `POST /v1/chat/completions`. */
@@ -25,7 +27,9 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
   const body = await readBody(exchange, chatCompletionRequest.extend(resumeField), context.bodyLimitBytes);
   const model = context.modelOf(body.model);
   const showsThinking = /^(1|true|yes)$/i.test(String(exchange.request.headers['x-include-thinking'] ?? ''));
-  const request = await readChatRequest(body, model, showsThinking, exchange.signal);
+  const principal = principalOf(exchange.request);
+  model.engine.knock(principal, body.n ?? 1);
+  const request = { ...(await readChatRequest(body, model, showsThinking, exchange.signal)), principal };
   const isSingle = body.stream === true && request.choices === 1 && request.sampling.topLogprobs === null;
   const continuity = readContinuity(exchange, body, model, isSingle);
   const { checkpoints, resume } = continuity;
@@ -88,7 +92,7 @@ export async function readChatRequest(
   return {
     prompt,
     visual,
-    maxTokens: readMaxTokens(body, defaultMaxTokens),
+    maxTokens: readMaxTokens(body, defaultOutputTokens),
     choices,
     sampling,
     seed,

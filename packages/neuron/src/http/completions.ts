@@ -3,7 +3,6 @@ import {
   type CompletionLogprobs,
   type CompletionRequest,
   type CompletionResponse,
-  CortexError,
   completionChunks,
   completionRequest,
   resumeField,
@@ -17,6 +16,7 @@ import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
 import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { addUsage, type InferenceContext, observed, type TimedUsage, toWireUsage } from './generation-run.js';
+import { principalOf } from './principal.js';
 import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
 
@@ -28,12 +28,14 @@ const maxPrompts = 64;
 export async function completions(exchange: Exchange, context: InferenceContext): Promise<void> {
   const body = await readBody(exchange, completionRequest.extend(resumeField), context.bodyLimitBytes);
   const model = context.modelOf(body.model);
+  const principal = principalOf(exchange.request);
+  model.engine.knock(principal, 1);
   // A prompt that is refused after others were queued takes them along.
   const local = new AbortController();
   const signal = AbortSignal.any([exchange.signal, local.signal]);
   // Every prompt listens; their number is bounded.
   setMaxListeners(maxPrompts + 1, signal);
-  const requests = readCompletionRequests(body, model, signal);
+  const requests = readCompletionRequests(body, model, signal, principal);
   const [first] = requests as [GenerationRequest];
   const isSingle = body.stream === true && requests.length * first.choices === 1 && first.sampling.topLogprobs === null;
   const continuity = readContinuity(exchange, body, model, isSingle);
@@ -106,6 +108,7 @@ export function readCompletionRequests(
   body: CompletionRequest,
   model: ServedModel,
   signal: AbortSignal,
+  principal: string | null = null,
 ): GenerationRequest[] {
   refuseUnsupported(body.echo === true, 'echo', true, 'false is');
   refuseUnsupported(body.suffix != null && body.suffix !== '', 'suffix', body.suffix, 'none is');
@@ -115,21 +118,17 @@ export function readCompletionRequests(
   const maxTokens = readMaxTokens(body, defaultCompletionTokens);
   const prompts = readPrompts(body.prompt, model);
   refuseUnsupported(prompts.length > maxPrompts, 'prompt', `${prompts.length} prompts`, `up to ${maxPrompts} are`);
-  return prompts.map((prompt) => {
-    if (prompt.length >= model.engine.maxContext) {
-      throw new CortexError('context_length_exceeded', { prompt_len: prompt.length, max: model.engine.maxContext });
-    }
-    return {
-      prompt,
-      maxTokens,
-      choices,
-      sampling,
-      seed,
-      stopTokens: model.stopTokens,
-      openSink: () => model.openSink({ stops, chat: null }),
-      signal,
-    };
-  });
+  return prompts.map((prompt) => ({
+    principal,
+    prompt,
+    maxTokens,
+    choices,
+    sampling,
+    seed,
+    stopTokens: model.stopTokens,
+    openSink: () => model.openSink({ stops, chat: null }),
+    signal,
+  }));
 }
 
 function readPrompts(prompt: CompletionRequest['prompt'], model: ServedModel): number[][] {

@@ -1,5 +1,5 @@
 import { arch, hostname, type as osType, platform, release } from 'node:os';
-import { type Clock, CortexError, type ModelEntry, type ModelLimit } from '@helexa/core';
+import { type Clock, CortexError, type ModelEntry } from '@helexa/core';
 import type { DeviceInfo } from '@helexa/graph';
 import { z } from 'zod';
 import type { LoadJob } from '../model/load-job.js';
@@ -9,7 +9,6 @@ import type { ModelRow } from '../model/model-state.js';
 import type { ModelTable } from '../model/model-table.js';
 import { type Exchange, readBody, sendJson } from './exchange.js';
 import { streamJob, wantsEvents } from './jobs.js';
-import { defaultMaxTokens } from './sampling-request.js';
 
 /** A device with the backend it belongs to. */
 export interface NamedDevice extends DeviceInfo {
@@ -50,6 +49,9 @@ export interface LoadWish {
 /** Longest body of a control request. */
 const controlBodyBytes = 65_536;
 const mebibytes = (bytes: number): number => Math.floor(bytes / 2 ** 20);
+
+/** 0: not measured yet. */
+const roundedSpeed = (tokensPerSecond: number | null): number => Math.round((tokensPerSecond ?? 0) * 10) / 10;
 
 const loadBody = z.object({
   model_id: z.string().min(1),
@@ -139,7 +141,7 @@ function describeRow({ spec, state }: ModelRow) {
         devices: facts.devices,
         vram_used_mb: mebibytes(facts.residentBytes),
         capabilities: facts.capabilities,
-        limit: limitOf(engine.maxContext),
+        limit: engine.limit,
         tool_call: facts.toolCalls,
         reasoning: facts.reasoning !== null,
         servable: { ok: true },
@@ -147,12 +149,6 @@ function describeRow({ spec, state }: ModelRow) {
       };
     }
   }
-}
-
-/** Room for the answer is part of the context, but never more than half of it. */
-export function limitOf(context: number): Required<Pick<ModelLimit, 'context'>> & ModelLimit {
-  const output = Math.min(defaultMaxTokens, Math.floor(context / 2));
-  return { context, input: context - output, output };
 }
 
 /** `GET /v1/models`: the models that answer now. */
@@ -168,7 +164,7 @@ export function openAiModel(exchange: Exchange, context: ControlContext): void {
 
 function openAiEntry(id: string, { table, clock, startedMs }: ControlContext): ModelEntry {
   const { engine, facts } = table.serve(id);
-  const limit = limitOf(engine.maxContext);
+  const { limit } = engine;
   return {
     id,
     object: 'model',
@@ -180,8 +176,8 @@ function openAiEntry(id: string, { table, clock, startedMs }: ControlContext): M
     tool_call: facts.toolCalls,
     reasoning: facts.reasoning !== null,
     max_model_len: limit.context,
-    ...(limit.input === undefined ? {} : { max_input_tokens: limit.input }),
-    ...(limit.output === undefined ? {} : { max_output_tokens: limit.output }),
+    max_input_tokens: limit.input,
+    max_output_tokens: limit.output,
   };
 }
 
@@ -202,7 +198,7 @@ export function modelCapabilities(exchange: Exchange, context: ControlContext): 
 
 /** `GET /discovery`: facts of this host. */
 export function discovery(exchange: Exchange, context: ControlContext): void {
-  const contexts = context.table.ready.map((model) => limitOf(model.engine.maxContext).input ?? 0);
+  const contexts = context.table.ready.map((model) => model.engine.limit.input);
   sendJson(exchange, 200, {
     hostname: hostname(),
     os: `${osType()} ${arch()}`,
@@ -253,7 +249,7 @@ export function health(exchange: Exchange, context: ControlContext): void {
     })),
     activation: context.activation(),
     models: context.table.ready.map(({ id, engine, facts }) => {
-      const { running, waiting, slots, pages } = engine.load;
+      const { running, waiting, slots, pages, limits, anonymousRunning, rejections, ...speed } = engine.load;
       const pageBytes = facts.kvBytesPerToken * 64;
       const total = pages.free + pages.cached + pages.used;
       return {
@@ -261,7 +257,12 @@ export function health(exchange: Exchange, context: ControlContext): void {
         in_flight: running,
         queue_depth: waiting,
         max_in_flight: slots,
-        max_queue_depth: facts.maxWaiting,
+        max_queue_depth: limits.maxWaiting,
+        anon_in_flight: anonymousRunning,
+        anon_max_in_flight: limits.anonMaxRunning,
+        ...Object.fromEntries(Object.entries(rejections).map(([reason, count]) => [`rejected_${reason}`, count])),
+        tok_s_prefill: roundedSpeed(speed.prefillTokensPerSecond),
+        tok_s_decode: roundedSpeed(speed.decodeTokensPerSecond),
         kv_budget_mb: mebibytes(total * pageBytes),
         kv_available_mb: mebibytes((total - pages.used - pages.reserved) * pageBytes),
         kv_pages: { total, ...pages },

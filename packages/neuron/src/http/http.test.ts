@@ -320,9 +320,9 @@ test('a prompt beyond the context is refused with the phrase that clients look f
   const { error } = (await response.json()) as { error: { message: string; prompt_len: number; max: number } };
   t.regex(
     error.message,
-    /This model's maximum context length is 512 tokens\. However, your messages resulted in 600 tokens/,
+    /This model's maximum context length is 496 tokens\. However, your messages resulted in 600 tokens/,
   );
-  t.like(error, { prompt_len: 600, max: 512 });
+  t.like(error, { prompt_len: 600, max: 496 });
 });
 
 test('a body is refused when it is not JSON, not UTF-8, of another type, encoded, or too large', async (t) => {

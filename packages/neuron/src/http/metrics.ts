@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { StepSummary } from '../engine/effects.js';
+import type { EngineObserver } from '../engine/effects.js';
 import type { ServedModel } from '../model/served-model.js';
 
 const prefix = 'cortex_neuron_';
@@ -32,24 +32,37 @@ export class NeuronMetrics {
     buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
     registers: [this.registry],
   });
-  readonly #steps = new Counter({
-    name: `${prefix}steps_total`,
-    help: 'Steps of the device',
+  readonly #queueWait = new Histogram({
+    name: `${prefix}queue_wait_seconds`,
+    help: 'From the request in the queue to its first seat',
     labelNames: ['model'] as const,
+    buckets: [0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
     registers: [this.registry],
   });
-  readonly #rows = new Counter({
-    name: `${prefix}step_rows_total`,
-    help: 'Rows (tokens) computed in steps',
+  readonly #tokenGap = new Histogram({
+    name: `${prefix}inter_token_seconds`,
+    help: 'Between two tokens of one sequence',
     labelNames: ['model'] as const,
+    buckets: [0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 3],
     registers: [this.registry],
   });
-  readonly #deviceSeconds = new Counter({
-    name: `${prefix}device_seconds_total`,
-    help: 'Time that the device was busy with steps',
+  readonly #batchSize = new Histogram({
+    name: `${prefix}batch_sequences`,
+    help: 'Sequences that had rows in a step',
     labelNames: ['model'] as const,
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
     registers: [this.registry],
   });
+  readonly #prefixLookups = this.#counter('prefix_lookups_total', 'Prompts by whether a beginning was cached', [
+    'result',
+  ]);
+  readonly #promptTokens = this.#counter('prompt_tokens_total', 'Tokens of admitted prompts by where they came from', [
+    'source',
+  ]);
+  readonly #rejections = this.#counter('rejections_total', 'Requests turned away, by reason', ['reason']);
+  readonly #steps = this.#counter('steps_total', 'Steps of the device');
+  readonly #rows = this.#counter('step_rows_total', 'Rows (tokens) computed in steps');
+  readonly #deviceSeconds = this.#counter('device_seconds_total', 'Time that the device was busy with steps');
 
   /** `models` is asked when the metrics are read: gauges are never stale. */
   constructor(models: () => readonly ServedModel[]) {
@@ -72,9 +85,36 @@ export class NeuronMetrics {
     gauge('kv_pages_free', 'Pages that hold nothing', (model) => model.engine.load.pages.free);
   }
 
-  observeStep(model: string, step: StepSummary): void {
-    this.#steps.inc({ model });
-    this.#rows.inc({ model }, step.rows);
-    this.#deviceSeconds.inc({ model }, step.deviceNs / 1e9);
+  /** What an engine tells of one model. */
+  observerOf(model: string): EngineObserver {
+    return {
+      onStep: ({ rows, sequences, deviceNs, tokenGapsMs }) => {
+        this.#steps.inc({ model });
+        this.#rows.inc({ model }, rows);
+        this.#deviceSeconds.inc({ model }, deviceNs / 1e9);
+        if (sequences > 0) this.#batchSize.observe({ model }, sequences);
+        for (const gapMs of tokenGapsMs) this.#tokenGap.observe({ model }, gapMs / 1000);
+      },
+      onAdmitted: ({ queueMs, promptTokens, cachedTokens }) => {
+        this.#queueWait.observe({ model }, queueMs / 1000);
+        this.#prefixLookups.inc({ model, result: cachedTokens > 0 ? 'hit' : 'miss' });
+        this.#promptTokens.inc({ model, source: 'cached' }, cachedTokens);
+        this.#promptTokens.inc({ model, source: 'computed' }, promptTokens - cachedTokens);
+      },
+      onRejected: (reason) => this.#rejections.inc({ model, reason }),
+    };
+  }
+
+  #counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labels: readonly Label[] = [],
+  ): Counter<'model' | Label> {
+    return new Counter({
+      name: `${prefix}${name}`,
+      help,
+      labelNames: ['model', ...labels],
+      registers: [this.registry],
+    });
   }
 }

@@ -26,8 +26,6 @@ export interface SamplingRequest {
   readonly sampling: SamplingParameters;
 }
 
-/** Output tokens of a request that does not say: the context may still be shorter. */
-export const defaultMaxTokens = 8192;
 const maxChoices = 8;
 const maxStops = 16;
 

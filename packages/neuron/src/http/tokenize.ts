@@ -17,7 +17,7 @@ export async function tokenize(exchange: Exchange, context: InferenceContext): P
       : (await readChatRequest(body, model, false, exchange.signal)).prompt;
   const answer: TokenizeResponse = {
     count: tokens.length,
-    max_model_len: model.engine.maxContext,
+    max_model_len: model.engine.limit.context,
     tokens: [...tokens],
   };
   sendJson(exchange, 200, answer);

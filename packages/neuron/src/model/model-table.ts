@@ -160,15 +160,15 @@ export class ModelTable {
   }
 
   /**
-   * Refuses everything from now on, gives up loads, waits for generations under way until the deadline, then frees all
-   * models; what still runs ends with `shutting_down`.
+   * Refuses everything from now on, also what waits, gives up loads, waits for generations under way until the deadline, then
+   * frees all models; what still runs ends with `shutting_down`.
    */
   async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
     const { clock, log } = this.#options;
     const isLoad = ({ state }: ModelRow) => state.kind === 'loading' || state.kind === 'recovering';
     await Promise.all([
-      within(clock, drainMs, Promise.all(this.ready.map((model) => model.engine.idle()))),
+      within(clock, drainMs, Promise.all(this.ready.map((model) => model.engine.drain()))),
       ...this.rows.filter(isLoad).map(({ spec }) => this.#endLogged(spec.id)),
     ]);
     await Promise.all(this.rows.map(({ spec }) => this.#endLogged(spec.id)));

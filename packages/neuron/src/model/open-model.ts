@@ -2,12 +2,12 @@ import { type Clock, CortexError, type NeuronConfig, type QuantFormat } from '@h
 import type { ArchitectureRegistry, Backend } from '@helexa/graph';
 import type { Logger } from 'pino';
 import type { ReuseScope } from '../engine/block-manager.js';
-import { type StepSummary, systemEffects } from '../engine/effects.js';
+import { type EngineObserver, systemEffects } from '../engine/effects.js';
 import { Engine } from '../engine/engine.js';
 import { loadModelText, type ModelText, OutputStream } from '../text/index.js';
 import { type LoadedModel, loadModel } from './loader.js';
 import type { ModelSpec, OpenHooks } from './model-state.js';
-import { requestedLimits } from './requested-limits.js';
+import { requestedAdmission, requestedLimits } from './requested-limits.js';
 import type { ChatPrompt, ModelDescription, ServedModel, SinkOptions } from './served-model.js';
 import { warmUp } from './warm-up.js';
 import { freeMs, within } from './within.js';
@@ -21,12 +21,10 @@ export interface OpenModelOptions extends OpenHooks {
   readonly config: NeuronConfig;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly onStep: (step: StepSummary) => void;
+  readonly observer: EngineObserver;
   readonly newCallId: () => string;
 }
 
-/** Sequences that may wait for each one that can run. */
-const waitingPerSlot = 32;
 /** Events of one request that its reader may be behind. */
 const maxBufferedEvents = 256;
 /** Beyond any honest step, also of the reference backend. */
@@ -51,16 +49,15 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
   try {
     const text = loadModelText(loaded.checkpoint, { now: () => new Date(clock.unixMs()) });
     for (const warning of text.warnings) log.warn({ model: spec.id }, warning);
-    const maxWaiting = waitingPerSlot * loaded.layout.limits.maxSequences;
     const engine = new Engine({
       modelId: spec.id,
       device: loaded.device,
       vision: loaded.images?.facts ?? null,
       reuse: reuseOf(loaded, config.engine.prefix_cache),
-      maxWaiting,
+      ...requestedAdmission(config),
       maxBufferedEvents,
       stepTimeoutMs,
-      effects: systemEffects(clock, { onStep: options.onStep, onFailed: options.onFailed }),
+      effects: systemEffects(clock, { ...options.observer, onFailed: options.onFailed }),
     });
     onPhase('warming');
     await warmUp(engine, signal);
@@ -117,7 +114,6 @@ class OpenedModel implements ServedModel {
       devices: loaded.devices,
       residentBytes: ranks.reduce((sum, rank) => sum + rank.totalBytes, 0),
       kvBytesPerToken: ranks.reduce((sum, rank) => sum + rank.kvBytesPerToken, 0),
-      maxWaiting: waitingPerSlot * limits.maxSequences,
       notes: loaded.notes,
     };
   }

@@ -53,8 +53,6 @@ export interface ModelDescription {
   readonly residentBytes: number;
   /** Over all ranks. */
   readonly kvBytesPerToken: number;
-  /** Requests that may wait beyond those running. */
-  readonly maxWaiting: number;
   /** Sentences on what is less than asked for. */
   readonly notes: readonly string[];
 }

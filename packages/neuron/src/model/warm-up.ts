@@ -10,6 +10,7 @@ const anyToken = 0;
 export async function warmUp(engine: Engine, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const generation = engine.generate({
+    principal: 'warm-up',
     prompt: [anyToken],
     maxTokens: 2,
     choices: 1,

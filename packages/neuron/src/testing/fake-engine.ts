@@ -38,6 +38,8 @@ export function fakeEffects(overrides: Partial<EngineEffects> = {}): EngineEffec
     randomSeed: () => 7n,
     yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
     onStep: () => {},
+    onAdmitted: () => {},
+    onRejected: () => {},
     onFailed: () => {},
     ...overrides,
   };
@@ -48,7 +50,7 @@ export function fakeEngine(overrides: Partial<EngineOptions> = {}): Engine {
     modelId: 'fake',
     device: fakeDevice(),
     reuse: 'shared',
-    maxWaiting: 1000,
+    admission: { maxWaiting: 1000 },
     maxBufferedEvents: 64,
     stepTimeoutMs: 1000,
     effects: fakeEffects(),

@@ -41,7 +41,6 @@ export function fakeModel(id: string): ServedModel {
       devices: [0],
       residentBytes: 0,
       kvBytesPerToken: 4,
-      maxWaiting: 1000,
       notes: [],
     },
     images: null,
