@@ -1,4 +1,5 @@
-// AVX2 products with F32, F16 and BF16 weights: 16 rows in two ymm, one fused multiply-add per k in ascending order.
+// AVX2 products with F32, F16 and BF16 weights: 16 rows in two ymm, one fused multiply-add per k in ascending
+// order, in chains of chain_k.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -74,18 +75,16 @@ struct Span {
   size_t out_stride;
 };
 
+// Sums over at most chain_k from `begin` on, stored or added to what out holds.
 template <Format format, int S, int T>
-void tile(const Span& span) {
+inline __attribute__((always_inline)) void chain(const Span& span, int32_t begin) {
   using W = Source<format>;
+  const int32_t end = span.count - begin < chain_k ? span.count : begin + chain_k;
   __m256 sums[S][T][2];
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
-      const float* out = span.out + static_cast<size_t>(s) * span.out_stride + t * 16;
-      sums[s][t][0] = span.first ? _mm256_setzero_ps() : _mm256_loadu_ps(out);
-      sums[s][t][1] = span.first ? _mm256_setzero_ps() : _mm256_loadu_ps(out + 8);
-    }
+    for (int t = 0; t < T; ++t) sums[s][t][0] = sums[s][t][1] = _mm256_setzero_ps();
   }
   const auto add = [&](int s, int32_t k, const __m256* w) __attribute__((always_inline)) {
 #pragma GCC unroll 6
@@ -95,8 +94,8 @@ void tile(const Span& span) {
       sums[s][t][1] = _mm256_fmadd_ps(w[1], x, sums[s][t][1]);
     }
   };
-  int32_t k = 0;
-  for (; k + 2 <= span.count; k += 2) {
+  int32_t k = begin;
+  for (; k + 2 <= end; k += 2) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s) {
       const uint8_t* at = span.strip + static_cast<size_t>(s) * span.strip_stride + static_cast<size_t>(k) * W::bytes_per_k;
@@ -108,7 +107,7 @@ void tile(const Span& span) {
       add(s, k + 1, w[1]);
     }
   }
-  if (k < span.count) {
+  if (k < end) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s) {
       __m256 w[2];
@@ -116,15 +115,23 @@ void tile(const Span& span) {
       add(s, k, w);
     }
   }
+  const bool first = span.first && begin == 0;
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 6
     for (int t = 0; t < T; ++t) {
       float* out = span.out + static_cast<size_t>(s) * span.out_stride + t * 16;
-      _mm256_storeu_ps(out, sums[s][t][0]);
-      _mm256_storeu_ps(out + 8, sums[s][t][1]);
+      for (int half = 0; half < 2; ++half) {
+        const __m256 total = first ? sums[s][t][half] : _mm256_add_ps(_mm256_loadu_ps(out + half * 8), sums[s][t][half]);
+        _mm256_storeu_ps(out + half * 8, total);
+      }
     }
   }
+}
+
+template <Format format, int S, int T>
+void tile(const Span& span) {
+  for (int32_t begin = 0; begin < span.count; begin += chain_k) chain<format, S, T>(span, begin);
 }
 
 template <Format format>
@@ -179,7 +186,7 @@ void many_rows(const Span& whole, int32_t m, uint8_t* work) {
   }
 }
 // An odd last k makes expand read and write one k more.
-static_assert((piece_k + 1) * 64 <= work_bytes);
+static_assert((piece_k + 1) * 64 <= work_bytes && piece_k % chain_k == 0);
 
 template <Format format>
 void product(const Span& span, int32_t strips, int32_t m, uint8_t* work) {

@@ -1,5 +1,5 @@
-// AVX-512 products with F32, F16 and BF16 weights: 16 rows per zmm, one fused multiply-add per k in ascending order.
-// One chain of additions per output keeps results independent of the tile; several strips or rows at once hide its latency.
+// AVX-512 products with F32, F16 and BF16 weights: 16 rows per zmm, one fused multiply-add per k in ascending order, in
+// chains of chain_k. The same chains for every tile keep results independent of it; several strips or rows hide their latency.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -66,16 +66,16 @@ struct Span {
   size_t out_stride;
 };
 
+// Sums over at most chain_k from `begin` on, stored or added to what out holds.
 template <Format format, int S, int T>
-void tile(const Span& span) {
+inline __attribute__((always_inline)) void chain(const Span& span, int32_t begin) {
   using W = Source<format>;
+  const int32_t end = span.count - begin < chain_k ? span.count : begin + chain_k;
   __m512 sums[S][T];
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) {
-      sums[s][t] = span.first ? _mm512_setzero_ps() : _mm512_loadu_ps(span.out + s * span.out_stride + t * 16);
-    }
+    for (int t = 0; t < T; ++t) sums[s][t] = _mm512_setzero_ps();
   }
   const auto pair = [&](int32_t k) __attribute__((always_inline)) {
     __m512 w[S][2];
@@ -93,8 +93,8 @@ void tile(const Span& span) {
       }
     }
   };
-  int32_t k = 0;
-  for (; k + 4 <= span.count; k += 4) {
+  int32_t k = begin;
+  for (; k + 4 <= end; k += 4) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s) {
       const uint8_t* at = span.strip + s * span.strip_stride + static_cast<size_t>(k) * W::bytes_per_k + prefetch_ahead;
@@ -106,8 +106,8 @@ void tile(const Span& span) {
     pair(k);
     pair(k + 2);
   }
-  for (; k + 2 <= span.count; k += 2) pair(k);
-  if (k < span.count) {
+  for (; k + 2 <= end; k += 2) pair(k);
+  if (k < end) {
 #pragma GCC unroll 4
     for (int s = 0; s < S; ++s) {
       const __m512 w = W::one(span.strip + s * span.strip_stride + static_cast<size_t>(k) * W::bytes_per_k);
@@ -117,11 +117,20 @@ void tile(const Span& span) {
       }
     }
   }
+  const bool first = span.first && begin == 0;
 #pragma GCC unroll 4
   for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) _mm512_storeu_ps(span.out + s * span.out_stride + t * 16, sums[s][t]);
+    for (int t = 0; t < T; ++t) {
+      float* out = span.out + s * span.out_stride + t * 16;
+      _mm512_storeu_ps(out, first ? sums[s][t] : _mm512_add_ps(_mm512_loadu_ps(out), sums[s][t]));
+    }
   }
+}
+
+template <Format format, int S, int T>
+void tile(const Span& span) {
+  for (int32_t begin = 0; begin < span.count; begin += chain_k) chain<format, S, T>(span, begin);
 }
 
 template <Format format, int S>
@@ -196,7 +205,7 @@ void many_rows(const Span& whole, int32_t strips, int32_t m, uint8_t* work) {
     }
   }
 }
-static_assert(2 * piece_k * 64 <= work_bytes);
+static_assert(2 * piece_k * 64 <= work_bytes && piece_k % chain_k == 0);
 
 template <Format format>
 void product(const Span& span, int32_t strips, int32_t m, uint8_t* work) {

@@ -16,6 +16,9 @@ constexpr int32_t block_k = 32;
 constexpr int32_t group_k = 64;
 constexpr int32_t super_k = 256;
 
+// Dense sums of float32 run this far, then join a total: the rounding of one long chain grows with its length.
+constexpr int32_t chain_k = 16;
+
 // One quad plane: 16 rows x 4 consecutive k, one byte each.
 constexpr size_t quad_bytes = 64;
 constexpr size_t plane_bytes = 8 * quad_bytes;

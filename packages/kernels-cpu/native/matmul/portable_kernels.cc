@@ -161,7 +161,7 @@ void product_quantised(const uint8_t* strip, const Rows& rows, int32_t m, float*
 }
 
 void product_dense(Format format, const uint8_t* strip, const Rows& rows, int32_t m, float* out) {
-  constexpr int32_t step = 64;
+  constexpr int32_t step = 4 * chain_k;
   F4 weights[step][4];
   for (int32_t begin = 0; begin < rows.cols; begin += step) {
     const int32_t count = rows.cols - begin < step ? rows.cols - begin : step;
@@ -179,11 +179,16 @@ void product_dense(Format format, const uint8_t* strip, const Rows& rows, int32_
       }
     }
     for (int32_t i = 0; i < m; ++i) {
+      const float* x = rows.x + static_cast<size_t>(i) * rows.x_stride + begin;
       float* at = out + static_cast<size_t>(i) * strip_rows;
-      F4 sums[4];
-      std::memcpy(sums, at, sizeof sums);
-      add_products(weights, rows.x + static_cast<size_t>(i) * rows.x_stride + begin, count, sums);
-      std::memcpy(at, sums, sizeof sums);
+      F4 totals[4];
+      std::memcpy(totals, at, sizeof totals);
+      for (int32_t k = 0; k < count; k += chain_k) {
+        F4 sums[4] = {};
+        add_products(weights + k, x + k, count - k < chain_k ? count - k : chain_k, sums);
+        for (int32_t q = 0; q < 4; ++q) totals[q] += sums[q];
+      }
+      std::memcpy(at, totals, sizeof totals);
     }
   }
 }

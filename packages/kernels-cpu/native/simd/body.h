@@ -6,27 +6,35 @@
   int i = 0;                                   \
   for (; i + V::width <= (n); i += V::width)
 
-static float sum_of_squares(const float* x, int n) {
-  V a = V::set(0);
-  V b = V::set(0);
-  int i = 0;
-  for (; i + 2 * V::width <= n; i += 2 * V::width) {
-    const V p = V::load(x + i);
-    const V q = V::load(x + i + V::width);
-    a = V::fma(p, p, a);
-    b = V::fma(q, q, b);
+// Blocks of 16 vectors in float32, joined in float64.
+static double sum_of_squares(const float* x, int n) {
+  double total = 0;
+  for (int block = 0; block < n; block += 16 * V::width) {
+    const int end = n - block < 16 * V::width ? n : block + 16 * V::width;
+    V a = V::set(0);
+    V b = V::set(0);
+    int i = block;
+    for (; i + 2 * V::width <= end; i += 2 * V::width) {
+      const V p = V::load(x + i);
+      const V q = V::load(x + i + V::width);
+      a = V::fma(p, p, a);
+      b = V::fma(q, q, b);
+    }
+    for (; i < end; i += V::width) {
+      const V p = end - i >= V::width ? V::load(x + i) : V::load(x + i, end - i);
+      a = V::fma(p, p, a);
+    }
+    total += (a + b).sum_double();
   }
-  for (; i < n; i += V::width) {
-    const V p = n - i >= V::width ? V::load(x + i) : V::load(x + i, n - i);
-    a = V::fma(p, p, a);
-  }
-  return (a + b).sum();
+  return total;
 }
 
+// y = x * factor * weight, rounded once: what rounding does to all elements alike, or to one more than once, stays where they
+// cancel later.
 static void rms_norm(const float* x, const float* weight, float eps, int n, float* y) {
-  const V factor = V::set(1.0f / __builtin_sqrtf(sum_of_squares(x, n) / static_cast<float>(n) + eps));
-  FOR_EACH_VECTOR(n, i) (V::load(x + i) * factor * V::load(weight + i)).store(y + i);
-  if (i < n) (V::load(x + i, n - i) * factor * V::load(weight + i, n - i)).store(y + i, n - i);
+  const double factor = 1.0 / __builtin_sqrt(sum_of_squares(x, n) / n + static_cast<double>(eps));
+  FOR_EACH_VECTOR(n, i) V::product(V::load(x + i), V::load(weight + i), factor).store(y + i);
+  if (i < n) V::product(V::load(x + i, n - i), V::load(weight + i, n - i), factor).store(y + i, n - i);
 }
 
 static void add(const float* a, const float* b, int n, float* y) {

@@ -80,11 +80,17 @@ static float dot(const float* a, const float* b, int n) {
   return sum.sum();
 }
 
+// y = x / sqrt(divisor), rounded once
+static void divide_by_root(const float* x, double divisor, int n, float* y) {
+  const double factor = 1.0 / __builtin_sqrt(divisor);
+  FOR_EACH_VECTOR(n, i) V::product(V::load(x + i), V::set(1), factor).store(y + i);
+  if (i < n) V::product(V::load(x + i, n - i), V::set(1), factor).store(y + i, n - i);
+}
+
 // 1e-6 under the root keeps a vector of zeros what it is.
 static float delta_prepare(const float* q, const float* k, int n, float* q_unit, float* k_unit) {
-  const float q_factor = 1.0f / (__builtin_sqrtf(sum_of_squares(q, n) + 1e-6f) * __builtin_sqrtf(static_cast<float>(n)));
-  scale(q, q_factor, n, q_unit);
-  scale(k, 1.0f / __builtin_sqrtf(sum_of_squares(k, n) + 1e-6f), n, k_unit);
+  divide_by_root(q, (sum_of_squares(q, n) + 1e-6) * n, n, q_unit);
+  divide_by_root(k, sum_of_squares(k, n) + 1e-6, n, k_unit);
   return dot(q_unit, k_unit, n);
 }
 

@@ -64,6 +64,12 @@ struct V {
     const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
   }
+  // a * b * factor, rounded once
+  static V product(V a, V b, double factor) {
+    const __m128 low = product_half(_mm256_castps256_ps128(a.v), _mm256_castps256_ps128(b.v), factor);
+    const __m128 high = product_half(_mm256_extractf128_ps(a.v, 1), _mm256_extractf128_ps(b.v, 1), factor);
+    return {_mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1)};
+  }
   float highest() const {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
@@ -71,6 +77,9 @@ struct V {
   }
 
  private:
+  static __m128 product_half(__m128 a, __m128 b, double factor) {
+    return _mm256_cvtpd_ps(_mm256_mul_pd(_mm256_mul_pd(_mm256_cvtps_pd(a), _mm256_cvtps_pd(b)), _mm256_set1_pd(factor)));
+  }
   static __m256i mask(int count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }

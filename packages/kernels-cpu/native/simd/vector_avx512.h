@@ -40,12 +40,22 @@ struct V {
   float sum() const { return _mm512_reduce_add_ps(v); }
   double sum_double() const {
     const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
-    const __m512d high = _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+    const __m512d high = _mm512_cvtps_pd(upper(v));
     return _mm512_reduce_add_pd(_mm512_add_pd(low, high));
+  }
+  // a * b * factor, rounded once
+  static V product(V a, V b, double factor) {
+    const __m256 low = product_half(_mm512_castps512_ps256(a.v), _mm512_castps512_ps256(b.v), factor);
+    const __m256 high = product_half(upper(a.v), upper(b.v), factor);
+    return {_mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1))};
   }
   float highest() const { return _mm512_reduce_max_ps(v); }
 
  private:
+  static __m256 upper(__m512 a) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)); }
+  static __m256 product_half(__m256 a, __m256 b, double factor) {
+    return _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_mul_pd(_mm512_cvtps_pd(a), _mm512_cvtps_pd(b)), _mm512_set1_pd(factor)));
+  }
   static __mmask16 mask(int count) { return static_cast<__mmask16>((1u << count) - 1); }
   static V widen(__m256i words) {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16))};

@@ -81,6 +81,12 @@ struct V {
   double sum_double() const {
     return (static_cast<double>(v[0]) + static_cast<double>(v[2])) + (static_cast<double>(v[1]) + static_cast<double>(v[3]));
   }
+  // a * b * factor, rounded once
+  static V product(V a, V b, double factor) {
+    typedef double Doubles __attribute__((vector_size(32)));
+    const Doubles wide = __builtin_convertvector(a.v, Doubles) * __builtin_convertvector(b.v, Doubles);
+    return {__builtin_convertvector(wide * factor, Lanes)};
+  }
   float highest() const {
     float high = v[0];
     for (int i = 1; i < 4; ++i) high = v[i] > high ? v[i] : high;
