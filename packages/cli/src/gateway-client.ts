@@ -8,9 +8,10 @@ export interface ListedModel {
 }
 
 /** Gets JSON from a server of ours; every failure is one typed error that names the address. */
-export async function getJson(what: string, base: string, path: string): Promise<unknown> {
+export async function getJson(what: string, base: string, path: string, token?: string): Promise<unknown> {
   const url = `${base.replace(/\/+$/, '')}${path}`;
-  const response = await fetch(url).catch((error: Error) => {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(url, { headers }).catch((error: Error) => {
     throw new CortexError('endpoint_unreachable', { what, url: base, reason: causeOf(error) }, { cause: error });
   });
   const text = await response.text();

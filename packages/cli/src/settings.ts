@@ -1,4 +1,4 @@
-import { gatewayConfigSchema, hubEnvironment, loadConfig, neuronConfigSchema } from '@helexa/core';
+import { gatewayConfigSchema, hubEnvironment, loadConfig, neuronConfigSchema, withNamedTokens } from '@helexa/core';
 
 /** Where settings come from beside the file: the environment, and flags that were given. */
 export interface SettingsSources {
@@ -14,8 +14,15 @@ const rest = ({ file, env, overrides }: SettingsSources) => ({
 });
 
 /** Settings of a gateway: cortex.toml, `CORTEX_...`, flags. */
-export const loadGatewaySettings = (sources: SettingsSources) =>
-  loadConfig({ schema: gatewayConfigSchema, name: 'cortex', envPrefix: 'CORTEX_', ...rest(sources) });
+export const loadGatewaySettings = async (sources: SettingsSources) => {
+  const loaded = await loadConfig({
+    schema: gatewayConfigSchema,
+    name: 'cortex',
+    envPrefix: 'CORTEX_',
+    ...rest(sources),
+  });
+  return { ...loaded, config: withNamedTokens(loaded.config, sources.env) };
+};
 
 /** Settings of a neuron: the variables of the Hugging Face tools, neuron.toml, `NEURON_...`, flags. */
 export const loadNeuronSettings = (sources: SettingsSources) =>

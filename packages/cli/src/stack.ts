@@ -39,7 +39,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
   let gateway: RunningGateway;
   try {
     gateway = await startGateway({
-      config: { ...options.gateway, neurons: [{ name: 'local', endpoint: neuron.url }] },
+      config: { ...options.gateway, neurons: [{ name: 'local', endpoint: neuron.url, ...ownNeuron(options.neuron) }] },
       logger: stderrLogger('gateway', options.gateway.log.level, options.logGate),
     });
   } catch (error) {
@@ -61,6 +61,13 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     },
   };
 }
+
+/** How the gateway reaches the neuron of the same configuration. */
+const ownNeuron = ({ token, token_file, tls_cert: ca }: NeuronConfig) => ({
+  ...(token === undefined ? {} : { token }),
+  ...(token_file === undefined ? {} : { token_file }),
+  ...(ca === undefined ? {} : { ca }),
+});
 
 const lookAgainMs = 20;
 

@@ -10,7 +10,7 @@ export {
 } from './checkpoint/open-checkpoint.js';
 export { parseQuant, type QuantFormat } from './checkpoint/quant-name.js';
 export { parseSafetensorsHeader, readSafetensorsHeader, type SafetensorsHeader } from './checkpoint/safetensors.js';
-export { type Address, formatAddress, parseAddress } from './config/address.js';
+export { type Address, formatAddress, isLoopback, parseAddress } from './config/address.js';
 export type { EnvironmentValue } from './config/environment.js';
 export { type GatewayConfig, gatewayConfigSchema } from './config/gateway-config.js';
 export { hubEnvironment, isSecretKey } from './config/hub-environment.js';
@@ -21,7 +21,9 @@ export {
   type ModelsConfig,
   modelsConfigSchema,
 } from './config/models-config.js';
+export { withNamedTokens } from './config/named-tokens.js';
 export { type NeuronConfig, neuronConfigSchema } from './config/neuron-config.js';
+export { bearerIn, isSameSecret, readSecret, type SecretSetting, sha256 } from './config/secret.js';
 export { bodyError } from './errors/body-error.js';
 export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';
 export { CortexError } from './errors/cortex-error.js';

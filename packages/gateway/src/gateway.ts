@@ -11,13 +11,14 @@ import {
   systemClock,
 } from '@helexa/core';
 import { type Logger, pino } from 'pino';
-import { Agent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { type Catalogue, emptyCatalogue } from './catalogue/catalogue.js';
 import { CatalogueFile } from './catalogue/catalogue-file.js';
 import { describeHealth } from './fleet/describe-health.js';
 import { applyLookTo, createFleet, type Fleet, hasRestarted, type Look, type NodeState } from './fleet/fleet.js';
 import { listModels } from './fleet/list-models.js';
 import { lookAtNeuron } from './fleet/look-at-neuron.js';
+import { type NeuronLink, openLinks, readLinks } from './fleet/neuron-link.js';
 import { type LookAt, Poller } from './fleet/poller.js';
 import type { ClientResponse } from './http/client-response.js';
 import { type HttpServer, startHttpServer } from './http/http-server.js';
@@ -74,7 +75,7 @@ class Gateway {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #makeId: () => string;
-  readonly #agent = new Agent({ connect: { timeout: connectTimeoutMs }, allowH2: false });
+  readonly #agent: Dispatcher;
   readonly #inFlight = new InFlight();
   readonly #metrics: Metrics;
   readonly #poller: Poller;
@@ -89,8 +90,9 @@ class Gateway {
   #isDraining = false;
   #onLastExchange: (() => void) | undefined;
 
-  constructor({ config, logger, clock, makeId }: GatewayOptions) {
+  constructor({ config, logger, clock, makeId }: GatewayOptions, links: readonly NeuronLink[]) {
     this.#config = config;
+    this.#agent = openLinks(links, { connectTimeoutMs });
     this.#log = logger ?? pino({ name: 'gateway', level: config.log.level });
     this.#clock = clock ?? systemClock;
     this.#makeId = makeId ?? randomUUID;
@@ -415,4 +417,5 @@ class Gateway {
  * const gateway = await startGateway({ config });
  * await gateway.close();
  */
-export const startGateway = (options: GatewayOptions): Promise<RunningGateway> => new Gateway(options).start();
+export const startGateway = async (options: GatewayOptions): Promise<RunningGateway> =>
+  new Gateway(options, await readLinks(options.config.neurons)).start();

@@ -13,6 +13,7 @@ import { type Architecture, type ArchitectureRegistry, type Backend, createArchi
 import { type Logger, pino } from 'pino';
 import type { LoadWish } from './http/control.js';
 import { DevicePoll } from './http/device-poll.js';
+import { readDoor } from './http/door.js';
 import { NeuronMetrics } from './http/metrics.js';
 import { neuronRoutes } from './http/routes.js';
 import { openHttpServer } from './http/server.js';
@@ -81,6 +82,7 @@ export async function startNeuron(options: NeuronOptions): Promise<RunningNeuron
 async function start(options: NeuronOptions): Promise<RunningNeuron> {
   const { config, clock = systemClock } = options;
   const log = options.logger ?? pino({ level: 'silent' });
+  const door = await readDoor(config);
   const pool = new BackendPool({ backends: options.backends, reopen: options.reopen, clock, log });
   const registry = createArchitectureRegistry(options.architectures);
   const metrics = new NeuronMetrics(() => table.ready);
@@ -134,6 +136,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
   let url = '';
   const server = await openHttpServer({
     address: parseAddress(config.listen) ?? refuseListen(config.listen),
+    door,
     routes: neuronRoutes(
       { modelOf: (id) => table.serve(id), metrics, clock, bodyLimitBytes: config.body_limit_bytes, newId },
       {
@@ -156,7 +159,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     log,
     newId,
   });
-  url = `http://${formatAddress({ ...server.address, host: reachableHost(server.address.host) })}`;
+  url = `${door.tls ? 'https' : 'http'}://${formatAddress({ ...server.address, host: reachableHost(server.address.host) })}`;
   log.info({ url }, 'neuron listens');
   await devices.start();
   const prewarm = defaults.loadAll();

@@ -15,6 +15,10 @@ export const parseAddress = (text: string): Address | undefined => {
   return { host: groups['six'] ?? (groups['host'] as string), port };
 };
 
+/** Whether only this host can reach an address. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+
 /** `host:port` as it stands in a URL. */
 export const formatAddress = ({ host, port }: Address): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -19,13 +19,13 @@ const allKeys = (schema: z.ZodType, path: readonly (string | number)[] = []): st
   return [...here, ...inner.flatMap((each) => allKeys(schema, each))];
 };
 
+/** Whether a document has a value at a path; of an array any item may have it. */
 const has = (document: unknown, path: string): boolean => {
-  let here = document;
-  for (const step of path.split('.')) {
-    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, step)) return false;
-    here = (here as Record<string, unknown>)[step];
-  }
-  return true;
+  const [step, ...rest] = path.split('.') as [string, ...string[]];
+  if (typeof document !== 'object' || document === null) return false;
+  if (Array.isArray(document) && rest.length > 0) return document.some((item) => has(item, rest.join('.')));
+  if (!Object.hasOwn(document, step)) return false;
+  return rest.length === 0 || has((document as Record<string, unknown>)[step], rest.join('.'));
 };
 
 const files = [

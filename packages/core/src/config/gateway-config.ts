@@ -1,17 +1,51 @@
 import { z } from 'zod';
-import { bodyLimitBytes, httpEndpoint, listenAddress, logSchema } from './shared-schema.js';
+import { modelLimit } from '../wire/openai-models.js';
+import { bodyLimitBytes, listenAddress, logSchema, serverEndpoint, sharedToken } from './shared-schema.js';
 
 const redisUrl = z.string().refine((text) => /^rediss?:\/\/[^\s]+$/.test(text) && URL.canParse(text), {
   error: "the address of a Redis server is wanted, such as 'redis://127.0.0.1:6379'",
 });
 
-const neuronEntry = z.strictObject({
-  /** Label of the neuron everywhere: listings, logs, metrics. */
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, { error: 'letters, digits, dots, dashes and underscores are wanted' }),
-  endpoint: httpEndpoint,
-});
+const neuronEntry = z
+  .strictObject({
+    /** Label of the neuron everywhere: listings, logs, metrics. */
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+      error: 'letters, digits, dots, dashes and underscores are wanted',
+    }),
+    /** Base URL; of a server of another make with its path, such as `https://api.example.com/v1`. */
+    endpoint: serverEndpoint,
+    /** `neuron` when absent; `openai` is a server of another make that speaks OpenAI's API: its models count as loaded, and none is loaded or evicted there. */
+    kind: z.enum(['neuron', 'openai']).optional(),
+    /** Models of a server of kind `openai`; asked for at its `/v1/models` when absent. */
+    models: z
+      .array(
+        z.strictObject({
+          id: z.string().min(1),
+          limit: modelLimit.strict().optional(),
+          capabilities: z.array(z.string().min(1)).default([]),
+          tool_call: z.boolean().optional(),
+          reasoning: z.boolean().optional(),
+        }),
+      )
+      .optional(),
+    token: sharedToken.describe('Sent to it as a bearer token.').optional(),
+    token_file: z.string().min(1).describe('File that holds the token.').optional(),
+    /** Environment variable that holds the token. */
+    token_env: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .optional(),
+    /** PEM file of what its certificate is checked against, instead of the authorities that the system knows. */
+    ca: z.string().min(1).optional(),
+  })
+  .refine(({ kind, endpoint }) => kind === 'openai' || !/^https?:\/\/[^/]+\//.test(endpoint), {
+    error: "a base URL without a path is wanted, such as 'http://127.0.0.1:13131'",
+    path: ['endpoint'],
+  })
+  .refine(({ kind, models }) => kind === 'openai' || models === undefined, {
+    error: "a neuron says itself which models it has; 'kind' is wanted to be 'openai'",
+    path: ['models'],
+  });
 
 const keyEntry = z.strictObject({
   /** The key itself or, better, only its hash: `sha256:` and 64 hexadecimal digits. */

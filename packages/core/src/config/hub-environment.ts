@@ -37,4 +37,4 @@ export const hubEnvironment = (env: Environment): EnvironmentValue[] => {
 };
 
 /** Whether the value of a key must not be shown; the address of a ledger may hold its password. */
-export const isSecretKey = (path: string): boolean => /(?:^|\.)(?:token|key|ledger\.url)$/.test(path);
+export const isSecretKey = (path: string): boolean => /(?:^|\.)(?:token|key|url)$/.test(path);

@@ -176,7 +176,7 @@ const wrong: readonly [string, RegExp][] = [
     '[[neurons]]\nname = "a"\nendpoint = "ftp://a"\n',
     /line 3: 'neurons.0.endpoint' is not accepted: a base URL is wanted/,
   ],
-  ['[[neurons]]\nname = "a"\nendpoint = "http://a/v1"\n', /a base URL is wanted/],
+  ['[[neurons]]\nname = "a"\nendpoint = "http://a/v1"\n', /a base URL without a path is wanted/],
   ['[[neurons]]\nname = "a b"\nendpoint = "http://a"\n', /letters, digits/],
   ['[[neurons]]\nname = "a"\nendpoint = "http://a"\n[[neurons]]\nname = "a"\nendpoint = "http://b"\n', /the same name/],
   ['[log]\nlevel = "loud"\n', /line 2: 'log.level'/],

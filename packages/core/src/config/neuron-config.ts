@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hubSchema } from './hub-schema.js';
-import { bodyLimitBytes, listenAddress, logSchema } from './shared-schema.js';
+import { bodyLimitBytes, listenAddress, logSchema, sharedToken } from './shared-schema.js';
 
 const device = z.enum(['auto', 'cpu', 'reference', 'cuda']);
 
@@ -15,6 +15,14 @@ const modelEntry = z.strictObject({
 /** `neuron.toml`: what one neuron needs to know. */
 export const neuronConfigSchema = z.strictObject({
   listen: listenAddress.default('127.0.0.1:13131'),
+  token: sharedToken.describe('What every request must bring as a bearer token; the gateway has the same.').optional(),
+  token_file: z.string().min(1).describe('File that holds the token.').optional(),
+  /** PEM file of the certificate chain: with it and `tls_key` the neuron speaks HTTPS only. */
+  tls_cert: z.string().min(1).optional(),
+  /** PEM file of the certificate's private key. */
+  tls_key: z.string().min(1).optional(),
+  /** Serve addresses beyond this host without asking for a token. */
+  allow_unauthenticated: z.boolean().default(false),
   /** Folders that hold models. */
   models_dir: z.array(z.string().min(1)).default([]),
   /** Models that are loaded at start. */

@@ -6,10 +6,17 @@ export const listenAddress = z
   .string()
   .refine((text) => parseAddress(text) !== undefined, { error: "'host:port' is wanted, such as '127.0.0.1:31313'" });
 
+/** A secret that is sent in a header. */
+export const sharedToken = z
+  .string()
+  .regex(/^[\x21-\x7e]{8,512}$/, { error: 'at least 8 printable characters without spaces are wanted' });
+
 /** Base URL of an HTTP server, without a trailing slash. */
-export const httpEndpoint = z.string().refine((text) => /^https?:\/\/[^\s/?#]+$/.test(text) && URL.canParse(text), {
-  error: "a base URL is wanted, such as 'http://127.0.0.1:13131'",
-});
+export const serverEndpoint = z
+  .string()
+  .refine((text) => /^https?:\/\/[^\s?#@]*[^\s?#@/]$/.test(text) && URL.canParse(text), {
+    error: "a base URL is wanted, such as 'http://127.0.0.1:13131'",
+  });
 
 /** How much is logged. */
 export const logSchema = z

@@ -355,13 +355,16 @@ export const catalogue = {
     message: (d) => `Cannot accept request: it may use ${d.requested} tokens; ${d.available} are left of the budget`,
     wire: (d) => ({ requested: d.requested, available: d.available }),
   }),
+  /** `setting` is what the address stands under: its daemon decides what is wanted. */
   listen_without_keys: row<{ address: string; setting: string }>({
     status: 500,
     exit: 2,
     type: 'api_error',
     message: (d) => `Cannot listen on '${d.address}': other hosts could use it, and no key is asked for`,
-    suggestion: () =>
-      `Add [[entitlements.keys]] and set 'entitlements.require_auth' in cortex.toml; or set 'gateway.allow_unauthenticated' to serve everybody`,
+    suggestion: (d) =>
+      d.setting === 'listen'
+        ? `Set 'token' in neuron.toml and at the gateway; or set 'allow_unauthenticated' to serve everybody`
+        : `Add [[entitlements.keys]] and set 'entitlements.require_auth' in cortex.toml; or set 'gateway.allow_unauthenticated' to serve everybody`,
   }),
   /** What keys have used cannot be kept where the configuration says. */
   ledger_unavailable: row<{ where: string; reason: string }>({

@@ -3,6 +3,7 @@
  * talks to anyone.
  */
 import type { NeuronDiscovery, NeuronHealth, NeuronModel } from '@helexa/core';
+import { baseOf } from './base-of.js';
 
 /** What one look at a neuron found. */
 export type Look =
@@ -18,6 +19,10 @@ export type Look =
 export interface NodeState {
   readonly name: string;
   readonly endpoint: string;
+  /** `openai` is a server of another make: what it offers counts as loaded, and nothing is loaded or evicted there. */
+  readonly kind: 'neuron' | 'openai';
+  /** What the configuration says that a server of another make offers; it is asked when empty. */
+  readonly offers: readonly NeuronModel[];
   /** Answers, or did so until fewer than three looks ago. */
   readonly healthy: boolean;
   /** Looks that failed in a row. */
@@ -36,12 +41,21 @@ export type Fleet = readonly NodeState[];
 /** A single lost answer is no outage: a node is down after this many. */
 export const failuresUntilDown = 3;
 
-export const createFleet = (neurons: readonly { readonly name: string; readonly endpoint: string }[]): Fleet =>
+export const createFleet = (
+  neurons: readonly {
+    readonly name: string;
+    readonly endpoint: string;
+    readonly kind?: NodeState['kind'] | undefined;
+    readonly models?: readonly Omit<NeuronModel, 'status'>[] | undefined;
+  }[],
+): Fleet =>
   [...neurons]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, endpoint }) => ({
+    .map(({ name, endpoint, kind = 'neuron', models = [] }) => ({
       name,
-      endpoint,
+      endpoint: baseOf(endpoint).base,
+      kind,
+      offers: models.map((model) => ({ ...model, status: 'loaded' })),
       healthy: false,
       failures: 0,
       models: [],

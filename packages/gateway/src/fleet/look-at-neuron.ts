@@ -1,6 +1,7 @@
-import { neuronDiscovery, neuronHealth, neuronModels } from '@helexa/core';
+import { type NeuronModel, neuronDiscovery, neuronHealth, neuronModels } from '@helexa/core';
 import type { Dispatcher } from 'undici';
 import { request } from 'undici';
+import { z } from 'zod';
 import type { Look, NodeState } from './fleet.js';
 import type { LookAt } from './poller.js';
 
@@ -41,10 +42,39 @@ const optional = async <Value>(
   return 'value' in got ? schema.safeParse(got.value).data : undefined;
 };
 
+/** What is read of the list of another make's server: several say how long a context may be, under different names. */
+const foreignModel = z.looseObject({
+  id: z.string().min(1),
+  max_model_len: z.int().positive().nullish(),
+  context_length: z.int().positive().nullish(),
+  context_window: z.int().positive().nullish(),
+});
+const foreignModels = z.object({ data: z.array(foreignModel) });
+
+const asLoaded = ({ id, ...said }: z.output<typeof foreignModel>): NeuronModel => {
+  const context = said.max_model_len ?? said.context_length ?? said.context_window;
+  return { id, status: 'loaded', ...(context ? { limit: { context } } : {}) };
+};
+
+/** Asks a server of another make, which answers for its list of models alone; what the configuration says goes before it. */
+const lookAtForeign = async (dispatcher: Dispatcher, node: NodeState, signal: AbortSignal): Promise<Look> => {
+  const answer = await getJson(dispatcher, `${node.endpoint}/v1/models`, signal);
+  if (node.offers.length > 0) {
+    // Some servers have no list: one that answers at all is there, unless it refuses the token or fails.
+    const isThere = !('problem' in answer) || /\b(?:404|405)$/.test(answer.problem);
+    return isThere ? { ok: true, models: node.offers } : { ok: false, reason: answer.problem };
+  }
+  if ('problem' in answer) return { ok: false, reason: answer.problem };
+  const parsed = foreignModels.safeParse(answer.value);
+  if (!parsed.success) return { ok: false, reason: 'its model list is not of the form of OpenAI' };
+  return { ok: true, models: parsed.data.data.map(asLoaded) };
+};
+
 /** Asks a neuron over HTTP. Only `/models` decides whether it is healthy. */
 export const lookAtNeuron =
   (dispatcher: Dispatcher): LookAt =>
   async (node: NodeState, signal: AbortSignal): Promise<Look> => {
+    if (node.kind === 'openai') return await lookAtForeign(dispatcher, node, signal);
     const get = (path: string) => getJson(dispatcher, node.endpoint + path, signal);
     const [models, health, discovery] = await Promise.all([
       get('/models'),

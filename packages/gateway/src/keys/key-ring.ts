@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { CortexError, type GatewayConfig } from '@helexa/core';
+import { bearerIn, CortexError, type GatewayConfig, sha256 } from '@helexa/core';
 
 /** On whose behalf a request is made. */
 export interface Principal {
@@ -20,11 +20,9 @@ type Entitlements = GatewayConfig['entitlements'];
 /** What stands before a key of which only the hash is given. */
 const hashMark = 'sha256:';
 
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
-
 /** The key of a request: a bearer token, or the header that clients of Anthropic send. */
 const keyIn = (headers: IncomingHttpHeaders): string | undefined => {
-  const bearer = /^bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]?.trim();
+  const bearer = bearerIn(headers.authorization);
   if (bearer) return bearer;
   const own = headers['x-api-key'];
   return typeof own === 'string' && own !== '' ? own : undefined;

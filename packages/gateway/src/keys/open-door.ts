@@ -1,6 +1,4 @@
-import { CortexError, type GatewayConfig, parseAddress } from '@helexa/core';
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+import { CortexError, type GatewayConfig, isLoopback, parseAddress } from '@helexa/core';
 
 /** Refuses to serve other hosts without asking for keys, unless the configuration says that this is wanted. */
 export const refuseOpenDoor = ({ gateway, entitlements }: GatewayConfig): void => {

@@ -52,6 +52,7 @@ const asksNothing = (view: RouterView, entry: CatalogueEntry): boolean =>
 
 /** Whether a node could hold a model if it were empty; undefined while its devices are not known. */
 export const couldHold = (view: RouterView, entry: CatalogueEntry, node: NodeState): boolean | undefined => {
+  if (node.kind === 'openai') return false;
   if (entry.pinned_on.length > 0 && !entry.pinned_on.includes(node.name)) return false;
   const groups = roomsOf(node);
   if (groups.length === 0) return asksNothing(view, entry) ? true : undefined;

@@ -1,13 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Address, type Clock, CortexError, formatAddress, toOpenAiError } from '@helexa/core';
 import type { Logger } from 'pino';
+import { checkToken, type Door } from './door.js';
 import { type Exchange, sendError } from './exchange.js';
 import type { NeuronMetrics } from './metrics.js';
 import { matchRoute, type Route } from './router.js';
 
 export interface HttpServerOptions {
   readonly address: Address;
+  /** Plain and for everyone when absent. */
+  readonly door?: Door;
   readonly routes: readonly Route[];
   readonly metrics: NeuronMetrics;
   readonly clock: Clock;
@@ -25,11 +29,13 @@ export interface HttpServer {
 /** Binds and serves; rejects with `port_in_use` or `listen_failed`. */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   let isClosing = false;
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     // A connection that is kept alive would hold up the close until its own timeout.
     response.on('close', () => isClosing && setImmediate(() => server.closeIdleConnections()));
     void answer(options, request, response);
-  });
+  };
+  const tls = options.door?.tls;
+  const server: Server = tls ? createTlsServer({ ...tls }, onRequest) : createServer(onRequest);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseMalformed(error, socket));
   await listen(server, options.address);
   const { port } = server.address() as AddressInfo;
@@ -56,6 +62,7 @@ async function answer(options: HttpServerOptions, request: IncomingMessage, resp
   let exchange: Exchange = { ...base, params: {} };
   let route = 'none';
   try {
+    checkToken(options.door ?? {}, request.headers.authorization);
     const match = matchRoute(options.routes, method, request.url ?? '/');
     route = match.route.path;
     exchange = { ...base, params: match.params };

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { CortexError, type NeuronConfig } from '@helexa/core';
+import { type NeuronConfig, readSecret } from '@helexa/core';
 
 /** One registry of models and the cache of what came from it. */
 export interface Registry {
@@ -21,25 +20,10 @@ export async function openRegistries(hub: HubConfig): Promise<ReadonlyMap<string
       async (source): Promise<Registry> => ({
         scheme: source.scheme,
         endpoint: source.endpoint,
-        token: source.token ?? (source.token_file === undefined ? null : await readToken(source.token_file)),
+        token: (await readSecret(source, { mayBeAbsent: true })) ?? null,
         cacheFolder: source.cache_dir ?? null,
       }),
     ),
   );
   return new Map(registries.map((registry) => [registry.scheme, registry]));
-}
-
-async function readToken(file: string): Promise<string | null> {
-  try {
-    const text = (await readFile(file, 'utf8')).trim();
-    // A header of control characters would never reach the registry.
-    if (/[^\x21-\x7e]/.test(text))
-      throw new CortexError('config_invalid', { where: file, reason: 'it holds more than one token' });
-    return text === '' ? null : text;
-  } catch (error) {
-    if (CortexError.isInstance(error)) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new CortexError('config_invalid', { where: file, reason: `it cannot be read: ${code}` }, { cause: error });
-  }
 }
