@@ -10,6 +10,8 @@ export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
   readonly maxTokens?: number;
   readonly temperature?: number;
+  /** Sent as a bearer token. */
+  readonly key?: string | undefined;
 }
 
 interface Chunk {
@@ -40,7 +42,10 @@ export async function* streamChat(base: string, request: ChatRequest, signal?: A
   const url = `${base}/v1/chat/completions`;
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: {
+      'content-type': 'application/json',
+      ...(request.key === undefined ? {} : { authorization: `Bearer ${request.key}` }),
+    },
     body: JSON.stringify({
       model: request.model,
       messages: request.messages,

@@ -21,5 +21,6 @@ export const sharedFlags = {
     default: 'http://127.0.0.1:31313',
     summary: 'Address of the gateway.',
   }),
+  key: Flags.string({ env: 'CORTEX_API_KEY', summary: 'Key for the gateway, where it asks for one.' }),
   config: Flags.string({ char: 'c', summary: 'Configuration file to read instead of looking for one.' }),
 };

@@ -29,7 +29,7 @@ export async function getJson(what: string, base: string, path: string, token?: 
 }
 
 /** The models that a gateway lists. */
-export async function fetchModels(base: string): Promise<readonly ListedModel[]> {
-  const list = (await getJson('the gateway', base, '/v1/models')) as { data?: unknown };
+export async function fetchModels(base: string, key?: string): Promise<readonly ListedModel[]> {
+  const list = (await getJson('the gateway', base, '/v1/models', key)) as { data?: unknown };
   return Array.isArray(list.data) ? (list.data as ListedModel[]) : [];
 }

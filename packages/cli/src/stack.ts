@@ -2,7 +2,7 @@ import { CortexError, type GatewayConfig, type NeuronConfig } from '@helexa/core
 import { type RunningGateway, startGateway } from '@helexa/gateway';
 import type { Architecture, Backend } from '@helexa/graph';
 import { type RunningNeuron, startNeuron } from '@helexa/neuron';
-import { fetchModels } from './gateway-client.js';
+import { getJson } from './gateway-client.js';
 import { type LogGate, stderrLogger } from './logger.js';
 
 export interface StackOptions {
@@ -69,14 +69,19 @@ const ownNeuron = ({ token, token_file, tls_cert: ca }: NeuronConfig) => ({
   ...(ca === undefined ? {} : { ca }),
 });
 
+interface GatewayHealth {
+  readonly neurons?: readonly { readonly models: readonly { readonly id: string; readonly status: string }[] }[];
+}
+
 const lookAgainMs = 20;
 
 /** The gateway learns of a model by asking its neuron now and then; waits until it has. */
 async function untilServed(url: string, id: string, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const listed = await fetchModels(url);
-    if (listed.some((model) => model.id === id && model['loaded'] === true)) return;
+    // The one page that needs no key.
+    const { neurons = [] } = (await getJson('the gateway', url, '/health')) as GatewayHealth;
+    if (neurons.some(({ models }) => models.some((model) => model.id === id && model.status === 'loaded'))) return;
     if (Date.now() > deadline)
       throw new CortexError('request_timeout', { what: `the gateway to list '${id}'`, timeoutMs });
     await new Promise((resolve) => setTimeout(resolve, lookAgainMs));

@@ -49,6 +49,55 @@ test('startGateway refuses models beyond the scope of a key', async (t) => {
   t.is(neurons['a']!.requests.length, 0);
 });
 
+test('startGateway lists and shows a key only the models that it may use, by id and by alias', async (t) => {
+  const keys = [
+    { ...someone, allowed_models: ['org/one'] },
+    { key: 'sk-everything', account_id: 'all' },
+    { key: 'sk-admin-1', account_id: 'root', admin: true },
+  ];
+  const loaded = ['org/one', 'org/two'].map((id) => ({ id, status: 'loaded', limit: { context: 64, output: 8 } }));
+  const { gateway } = await runGateway(t, { a: { models: loaded } }, { entitlements: { require_auth: true, keys } });
+  const get = async (path: string, authorization: string, more: Record<string, string> = {}) => {
+    const response = await fetch(gateway.url + path, { headers: { authorization, ...more } });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const ids = async (authorization: string) =>
+    ((await get('/v1/models', authorization)).body['data'] as { id: string }[]).map(({ id }) => id);
+  t.deepEqual(await ids(`Bearer ${key}`), ['org/one']);
+  t.deepEqual(await ids('Bearer sk-everything'), ['org/one', 'org/two']);
+  t.deepEqual(await ids('Bearer sk-admin-1'), []);
+  for (const path of ['/v1/models/org/one', '/v1/models/org%2Fone']) {
+    t.like((await get(path, `Bearer ${key}`)).body, { id: 'org/one', object: 'model', loaded: true });
+  }
+  const anthropic = { 'anthropic-version': '2023-06-01' };
+  t.like((await get('/v1/models/org/one', `Bearer ${key}`, anthropic)).body, {
+    type: 'model',
+    id: 'org/one',
+    max_input_tokens: 64,
+    max_tokens: 8,
+  });
+  const hidden = await get('/v1/models/org/two', `Bearer ${key}`);
+  t.deepEqual([hidden.status, (hidden.body['error'] as { code: string }).code], [404, 'model_not_found']);
+  t.false(JSON.stringify(hidden.body).includes('"org/two"]'));
+  const absent = await get('/v1/models/%zz', 'Bearer sk-everything', anthropic);
+  t.deepEqual([absent.status, (absent.body['error'] as { type: string }).type], [404, 'not_found_error']);
+});
+
+test('startGateway passes embeddings on, reserves their prompt alone, and charges what the neuron reports', async (t) => {
+  const keys = [{ ...someone, hard_cap: 30 }];
+  const vectors = { object: 'list', data: [{ object: 'embedding', index: 0, embedding: [1, 0] }], model: 'm' };
+  const answer = () => ({
+    status: 200,
+    body: JSON.stringify({ ...vectors, usage: { prompt_tokens: 7, total_tokens: 7 } }),
+  });
+  const { gateway, neurons } = await runGateway(t, { a: { models, answer } }, { entitlements: { keys } });
+  const response = await post(gateway, { model: 'm', input: ['hello'] }, bearer, '/v1/embeddings');
+  t.like(await response.json(), { object: 'list', usage: { prompt_tokens: 7 } });
+  t.is(neurons['a']!.requests[0]!.path, '/v1/embeddings');
+  const metrics = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
+  t.regex(metrics, /cortex_spend_tokens_total\{account="acme",key="laptop"\} 7\n/);
+});
+
 test('startGateway settles a budget with the usage that came, of a stream and of an answer in one piece', async (t) => {
   const keys = [{ ...someone, hard_cap: 60 }];
   const { gateway } = await runGateway(t, { a: { models } }, { entitlements: { keys } });

@@ -12,7 +12,7 @@ import {
 } from '@helexa/core';
 import { type Logger, pino } from 'pino';
 import type { Dispatcher } from 'undici';
-import { type Catalogue, emptyCatalogue } from './catalogue/catalogue.js';
+import { type Catalogue, emptyCatalogue, resolveAlias } from './catalogue/catalogue.js';
 import { CatalogueFile } from './catalogue/catalogue-file.js';
 import { describeHealth } from './fleet/describe-health.js';
 import { applyLookTo, createFleet, type Fleet, hasRestarted, type Look, type NodeState } from './fleet/fleet.js';
@@ -24,7 +24,7 @@ import type { ClientResponse } from './http/client-response.js';
 import { type HttpServer, startHttpServer } from './http/http-server.js';
 import { requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
-import { findHandler, type Handler, type Routes } from './http/router.js';
+import { findHandler, type Handler, type Routes, routeOf } from './http/router.js';
 import { KeyRing, type Principal } from './keys/key-ring.js';
 import { refuseOpenDoor } from './keys/open-door.js';
 import type { Ledger } from './ledger/ledger.js';
@@ -37,7 +37,7 @@ import type { RouterEvent } from './router/effects.js';
 import { neuronEffects } from './router/neuron-effects.js';
 import { couldHold } from './router/placement.js';
 import { inferenceHandler } from './routes/inference.js';
-import { modelsHandler } from './routes/models.js';
+import { modelHandler, modelsHandler } from './routes/models.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
 import { dialectOf } from './translate/dialect.js';
 
@@ -223,14 +223,20 @@ class Gateway {
       onFailure: (node: string) => void this.#poller.lookNow(node),
     };
     const infer = inferenceHandler(options);
+    const models = {
+      list: () => this.#listModels(createdSeconds),
+      resolve: (name: string) => resolveAlias(this.#catalogue, name),
+    };
     const translation = { ...options, stripBillingHeader: this.#config.gateway.strip_billing_header };
     return {
       '/': { GET: json(() => describeHealth(this.#fleet)) },
       '/health': { GET: json(() => describeHealth(this.#fleet)) },
       '/version': { GET: json(() => version) },
-      '/v1/models': { GET: modelsHandler(() => this.#listModels(createdSeconds)) },
+      '/v1/models': { GET: modelsHandler(models) },
+      '/v1/models/*': { GET: modelHandler(models) },
       '/v1/chat/completions': { POST: infer },
       '/v1/completions': { POST: infer },
+      '/v1/embeddings': { POST: infer },
       '/v1/messages': { POST: messagesHandler(translation) },
       '/v1/messages/count_tokens': { POST: countTokensHandler(translation) },
       '/v1/responses': { POST: responsesHandler(translation) },
@@ -304,7 +310,7 @@ class Gateway {
   #account(method: string, path: string, response: ClientResponse, facts: Record<string, unknown>, more: object): void {
     const { error, ...rest } = facts;
     const status = response.headersSent ? response.statusCode : 499;
-    const route = Object.hasOwn(this.#routes, path) ? path : 'unknown';
+    const route = routeOf(this.#routes, path) ?? 'unknown';
     const { model, node } = facts as { model?: string; node?: string };
     this.#metrics.requests.inc({ route, model: model ?? '', node: node ?? '', status: String(status) });
     const line = { method, path, status, ...rest, ...more };

@@ -18,6 +18,7 @@ With --message it asks once and ends. Without it, an empty line or Ctrl-D ends t
   ];
   static override flags = {
     endpoint: sharedFlags.endpoint,
+    key: sharedFlags.key,
     model: Flags.string({
       char: 'm',
       summary: 'Model to ask; by default the first loaded one that the gateway lists.',
@@ -29,13 +30,15 @@ With --message it asks once and ends. Without it, an empty line or Ctrl-D ends t
 
   async run(): Promise<{ model: string; answer: string } | undefined> {
     const { flags } = await this.parse(Chat);
-    const model = flags.model ?? (await fetchModels(flags.endpoint)).find((listed) => listed['loaded'] === true)?.id;
+    const model =
+      flags.model ?? (await fetchModels(flags.endpoint, flags.key)).find((listed) => listed['loaded'] === true)?.id;
     if (model === undefined) throw new CortexError('model_not_loaded', { model: 'any', nodes: [] });
     const ask = async (messages: readonly ChatMessage[]): Promise<string> => {
       let answer = '';
       const request = {
         model,
         messages,
+        key: flags.key,
         ...(flags['max-tokens'] === undefined ? {} : { maxTokens: flags['max-tokens'] }),
       };
       for await (const piece of streamChat(flags.endpoint, request)) {

@@ -1,4 +1,4 @@
-import { CortexError } from '@helexa/core';
+import { CortexError, readSecret, type SecretSetting } from '@helexa/core';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
@@ -48,17 +48,20 @@ a gateway that does not answer is an error.`;
   ];
   static override flags = {
     endpoint: sharedFlags.endpoint,
+    key: sharedFlags.key,
     config: sharedFlags.config,
     neuron: Flags.string({ multiple: true, summary: 'Address of a neuron to ask; by default those of cortex.toml.' }),
   };
 
   async run(): Promise<Status> {
     const { flags } = await this.parse(StatusCommand);
-    const gateway = (await getJson('the gateway', flags.endpoint, '/health')) as GatewayHealth;
-    const models = await fetchModels(flags.endpoint);
+    const gateway = (await getJson('the gateway', flags.endpoint, '/health', flags.key)) as GatewayHealth;
+    const models = await fetchModels(flags.endpoint, flags.key);
     const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
-    const asked = flags.neuron?.map((endpoint) => ({ name: new URL(endpoint).host, endpoint })) ?? config.neurons;
-    const neurons = await Promise.all(asked.map(({ name, endpoint }) => askNeuron(name, endpoint)));
+    const own = config.neurons.filter(({ kind }) => kind !== 'openai');
+    const asked: readonly AskedNeuron[] =
+      flags.neuron?.map((endpoint) => ({ name: new URL(endpoint).host, endpoint })) ?? own;
+    const neurons = await Promise.all(asked.map(askNeuron));
     const status: Status = { endpoint: flags.endpoint, gateway, models, neurons };
     this.print(status);
     return status;
@@ -104,9 +107,15 @@ a gateway that does not answer is an error.`;
   }
 }
 
-async function askNeuron(name: string, endpoint: string): Promise<NeuronStatus> {
+interface AskedNeuron extends SecretSetting {
+  readonly name: string;
+  readonly endpoint: string;
+}
+
+async function askNeuron({ name, endpoint, ...secret }: AskedNeuron): Promise<NeuronStatus> {
   try {
-    return { name, endpoint, health: (await getJson(`neuron '${name}'`, endpoint, '/health')) as NeuronHealth };
+    const token = await readSecret(secret);
+    return { name, endpoint, health: (await getJson(`neuron '${name}'`, endpoint, '/health', token)) as NeuronHealth };
   } catch (error) {
     if (!CortexError.isInstance(error)) throw error;
     return { name, endpoint, unreachable: error.message };

@@ -15,6 +15,13 @@ const costSchema = z.strictObject({
 const catalogueEntry = z.strictObject({
   /** Id of the model, at the neurons and on the wire; `scheme:org/name` names a registry. */
   id: z.string().min(1),
+  /** Registry that neurons load it from: the scheme before the colon of an id. Leave it out for the neurons' default one. */
+  source: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{1,30}$/, { error: 'a word of 2 to 31 small letters, digits and dashes is wanted' })
+    .optional(),
+  /** What runs the model at a neuron; there is one. */
+  harness: z.literal('cortex').optional(),
   /** Quantisation that a neuron is asked for. */
   quant: z.string().min(1).optional(),
   /** Memory that the model takes on all its devices together. */
@@ -43,7 +50,11 @@ export const modelsConfigSchema = z
   })
   .superRefine(({ models, aliases }, context) => {
     const ids = new Set<string>();
-    models.forEach(({ id }, index) => {
+    models.forEach(({ id, source }, index) => {
+      if (source !== undefined && id.includes(':')) {
+        const message = `'${id}' names a source already; an id without one is wanted`;
+        context.addIssue({ code: 'custom', path: ['models', index, 'source'], message });
+      }
       if (ids.has(id)) {
         context.addIssue({ code: 'custom', path: ['models', index, 'id'], message: `a second entry for '${id}'` });
       }

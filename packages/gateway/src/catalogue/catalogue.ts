@@ -9,10 +9,24 @@ export interface Catalogue {
 
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-export const createCatalogue = ({ models, aliases }: ModelsConfig): Catalogue => ({
-  entries: new Map([...models].sort((a, b) => byName(a.id, b.id)).map((entry) => [entry.id, entry])),
-  aliases: new Map(Object.entries(aliases).sort(([a], [b]) => byName(a, b))),
-});
+/** What neurons load from when nothing is named, and then do not write before an id. */
+const ordinarySource = 'huggingface';
+
+/** A model is known as its neurons list it, with its source before it; the id without the source is another name. */
+const atNeurons = ({ id, source = ordinarySource }: CatalogueEntry): string =>
+  source === ordinarySource ? id : `${source}:${id}`;
+
+export const createCatalogue = ({ models, aliases }: ModelsConfig): Catalogue => {
+  const sourced = new Map(
+    models.filter((each) => atNeurons(each) !== each.id).map((each) => [each.id, atNeurons(each)]),
+  );
+  const entries = models.map((entry) => ({ ...entry, id: atNeurons(entry) }));
+  const named = Object.entries(aliases).map(([alias, id]): [string, string] => [alias, sourced.get(id) ?? id]);
+  return {
+    entries: new Map(entries.sort((a, b) => byName(a.id, b.id)).map((entry) => [entry.id, entry])),
+    aliases: new Map([...sourced, ...named].sort(([a], [b]) => byName(a, b))),
+  };
+};
 
 export const emptyCatalogue: Catalogue = { entries: new Map(), aliases: new Map() };
 

@@ -19,12 +19,19 @@ export interface Exchange {
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;
 
-/** Handlers by path, then by method. */
+/** Handlers by path, then by method; a path that ends with `/*` is that of everything below it. */
 export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
+
+/** The entry of the table that a path belongs to: its own, or the one above it that ends with a star. */
+export const routeOf = (routes: Routes, path: string): string | undefined => {
+  if (Object.hasOwn(routes, path)) return path;
+  return Object.keys(routes).find((route) => route.endsWith('/*') && path.startsWith(route.slice(0, -1)));
+};
 
 /** Finds the handler of a request. A HEAD request is a GET whose body is not sent. */
 export const findHandler = (routes: Routes, method: string, path: string): Handler => {
-  const byMethod = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const route = routeOf(routes, path);
+  const byMethod = route === undefined ? undefined : routes[route];
   if (!byMethod) throw new CortexError('route_not_found', { method, path });
   const wanted = method === 'HEAD' ? 'GET' : method;
   const handler = Object.hasOwn(byMethod, wanted) ? byMethod[wanted] : undefined;

@@ -76,12 +76,15 @@ export class KeyRing {
   }
 }
 
+/** Whether a key is for a model; `asked` and `model` differ by an alias. */
+export const isAllowed = (principal: Principal | undefined, asked: string, model: string): boolean => {
+  if (!principal) return true;
+  const { isAdmin, allowedModels } = principal;
+  return !isAdmin && (allowedModels.length === 0 || allowedModels.includes(asked) || allowedModels.includes(model));
+};
+
 /** Refuses a key that is for something else; `asked` and `model` differ by an alias. */
 export const checkScope = (principal: Principal | undefined, asked: string, model: string): void => {
-  if (!principal) return;
-  if (principal.isAdmin) throw new CortexError('key_not_allowed', { what: 'models' });
-  const { allowedModels } = principal;
-  if (allowedModels.length > 0 && !allowedModels.includes(asked) && !allowedModels.includes(model)) {
-    throw new CortexError('key_not_allowed', { what: `model '${asked}'` });
-  }
+  if (isAllowed(principal, asked, model)) return;
+  throw new CortexError('key_not_allowed', { what: principal?.isAdmin ? 'models' : `model '${asked}'` });
 };

@@ -81,12 +81,17 @@ export const neuronEffects = (dispatcher: Dispatcher): Pick<RouterEffects, 'load
     return outcomeOf(node.name, model, answer.statusCode, await read(answer.body));
   };
   return {
-    load: (node, { id, quant, min_devices: ranks }, signal) =>
+    load: (node, { id, harness, quant, min_devices: ranks }, signal) =>
       post(
         node,
         id,
         '/models/load',
-        { model_id: id, ...(quant === undefined ? {} : { quant }), ...(ranks > 1 ? { tensor_parallel: ranks } : {}) },
+        {
+          model_id: id,
+          ...(harness === undefined ? {} : { harness }),
+          ...(quant === undefined ? {} : { quant }),
+          ...(ranks > 1 ? { tensor_parallel: ranks } : {}),
+        },
         signal,
       ),
     unload: async (node, model, signal) => {

@@ -63,16 +63,16 @@ const promptEstimate = (body: Buffer): number => Math.max(1, Math.ceil(body.leng
 const reserve = (
   { ledger, fleet }: InferenceOptions,
   principal: Principal,
-  model: string,
-  body: Buffer,
+  { model, body, path }: Pick<Inference, 'model' | 'body' | 'path'>,
 ): Promise<Reservation> => {
   // Inside a string of JSON a quote has a backslash before it: only a key can match.
   const asked = /"max_(?:completion_|output_)?tokens":\s*(\d+)/.exec(body.toString('latin1'))?.[1];
   const limits = fleet().map((node) => modelOn(node, model)?.limit?.output ?? 0);
+  const generates = path !== '/v1/embeddings';
   const output = asked === undefined ? Math.max(...limits, 0) || ordinaryOutputTokens : Number(asked);
   const least = promptEstimate(body);
   // A client may write any number: a sum of many stays exact.
-  return ledger.reserve(principal, { most: least + Math.min(output, mostOutputTokens), least });
+  return ledger.reserve(principal, { most: least + (generates ? Math.min(output, mostOutputTokens) : 0), least });
 };
 
 /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. */
@@ -149,7 +149,8 @@ export const relayInference = async (
     checkScope(principal, inference.model, model);
     if (principal) await ledger.admit(principal);
     const body = model === inference.model ? inference.body : spliceModel(inference.body, model);
-    if (principal && inference.path !== freePath) reservation = await reserve(options, principal, model, body);
+    if (principal && inference.path !== freePath)
+      reservation = await reserve(options, principal, { model, body, path: inference.path });
     const stamp: Record<string, string> = principal
       ? { 'x-helexa-account-id': principal.accountId, 'x-helexa-key-id': principal.keyId }
       : {};
