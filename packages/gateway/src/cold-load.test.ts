@@ -61,7 +61,7 @@ test('startGateway loads a model of the catalogue when it is asked for, once for
   const metrics = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
   t.regex(metrics, /cortex_model_loads_total\{node="a",model="org\/m",outcome="ok"\} 1/);
   t.regex(metrics, /cortex_model_load_seconds_bucket\{le="\+Inf",node="a",model="org\/m"\} 1/);
-  t.regex(metrics, /cortex_queue_seconds_count\{model="org\/m",node="a"\} 3/);
+  t.regex(metrics, /cortex_queue_seconds_count\{model="org\/m",node="a",key=""\} 3/);
   t.regex(metrics, /cortex_cold_starts_total\{model="org\/m",node="a"\} 3/);
   t.regex(metrics, /cortex_waiting_requests 0/);
 });
@@ -228,6 +228,6 @@ test('startGateway counts tokens, the first of them and the time between them', 
     ['time_to_first_token_seconds_count', 1],
     ['inter_token_seconds_count', 1],
   ] as const) {
-    t.regex(metrics, new RegExp(`cortex_${name}\\{model="m",node="a"\\} ${value}\\n`), name);
+    t.regex(metrics, new RegExp(`cortex_${name}\\{model="m",node="a",key=""\\} ${value}\\n`), name);
   }
 });

@@ -156,7 +156,7 @@ test('startGateway counts what it refuses by its reason', async (t) => {
   // One request in a minute: less than that is left.
   t.true(Number(refused.headers.get('retry-after')) > 30);
   const metrics = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
-  t.regex(metrics, /cortex_rejections_total\{model="m",code="rate_limit_exceeded"\} 1\n/);
+  t.regex(metrics, /cortex_rejections_total\{model="m",key="laptop",code="rate_limit_exceeded"\} 1\n/);
 });
 
 test('refuseOpenDoor lets other hosts in with keys, or when told to', (t) => {

@@ -433,16 +433,19 @@ test('startGateway counts what it does on a listener of its own', async (t) => {
   await (await chat(gateway, { model: 'fake/model' })).text();
   await (await chat(gateway, { model: 'an invented name' })).text();
   const text = await (await get(`${gateway.metricsUrl}/metrics`)).text();
-  t.regex(text, /cortex_requests_total\{route="\/v1\/chat\/completions",model="fake\/model",node="a",status="200"\} 1/);
-  t.regex(text, /cortex_requests_total\{route="\/v1\/chat\/completions",model="",node="",status="404"\} 1/);
-  t.regex(text, /cortex_request_duration_seconds_bucket\{le="\+Inf",model="fake\/model",node="a"\} 1/);
+  t.regex(
+    text,
+    /cortex_requests_total\{route="\/v1\/chat\/completions",model="fake\/model",node="a",key="",status="200"\} 1/,
+  );
+  t.regex(text, /cortex_requests_total\{route="\/v1\/chat\/completions",model="",node="",key="",status="404"\} 1/);
+  t.regex(text, /cortex_request_duration_seconds_bucket\{le="\+Inf",model="fake\/model",node="a",key=""\} 1/);
   t.regex(text, /cortex_node_requests_in_flight\{node="a"\} 0/);
   t.regex(text, /cortex_model_in_flight\{node="a",model="fake\/model"\} 1/);
   t.false(text.includes('cortex_model_max_in_flight{'));
-  t.regex(text, /cortex_device_vram_free_mb\{node="a",backend="",device="0"\} 7/);
+  t.regex(text, /cortex_device_vram_free_bytes\{node="a",backend="",device="0"\} 7340032/);
   t.regex(text, /cortex_node_healthy\{node="a"\} 1/);
   t.false(text.includes('invented'));
-  t.true(text.split('\n').every((line) => line === '' || line.startsWith('#') || line.startsWith('cortex_')));
+  t.true(text.split('\n').every((line) => line === '' || line.startsWith('#') || /^(?:cortex|process)_/.test(line)));
   t.is((await get(`${gateway.metricsUrl}/v1/models`)).status, 404);
 });
 

@@ -29,7 +29,7 @@ import { KeyRing, type Principal } from './keys/key-ring.js';
 import { refuseOpenDoor } from './keys/open-door.js';
 import type { Ledger } from './ledger/ledger.js';
 import { createLedger } from './ledger/open-ledger.js';
-import { Metrics } from './metrics/metrics.js';
+import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
 import { AffinityTable } from './router/affinity.js';
 import { Broker } from './router/broker.js';
@@ -97,11 +97,12 @@ class Gateway {
     this.#clock = clock ?? systemClock;
     this.#makeId = makeId ?? randomUUID;
     this.#fleet = createFleet(config.neurons);
-    this.#metrics = new Metrics(
-      () => this.#fleet,
-      (node) => this.#inFlight.count(node),
-      () => this.#broker.waiting,
-    );
+    this.#metrics = createMetrics({
+      fleet: () => this.#fleet,
+      inFlight: (node) => this.#inFlight.count(node),
+      waiting: () => this.#broker.waiting,
+      ledger: () => this.#ledger.isReachable,
+    });
     this.#poller = new Poller({
       names: this.#fleet.map(({ name }) => name),
       stateOf: (name) => this.#node(name),
@@ -311,8 +312,8 @@ class Gateway {
     const { error, ...rest } = facts;
     const status = response.headersSent ? response.statusCode : 499;
     const route = routeOf(this.#routes, path) ?? 'unknown';
-    const { model, node } = facts as { model?: string; node?: string };
-    this.#metrics.requests.inc({ route, model: model ?? '', node: node ?? '', status: String(status) });
+    const { model = '', node = '', key = '' } = facts as { model?: string; node?: string; key?: string };
+    this.#metrics.requests.inc({ route, model, node, key, status: String(status) });
     const line = { method, path, status, ...rest, ...more };
     if (error === undefined) this.#log.info(line, 'request');
     // A client's own mistake needs no stack in the log.

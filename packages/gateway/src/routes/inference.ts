@@ -78,7 +78,7 @@ const reserve = (
 /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. */
 const acquire = async (
   { broker, clock, keepAliveMs, metrics }: InferenceOptions,
-  { response, signal, facts }: Exchange,
+  { response, signal, facts, principal }: Exchange,
   { model, stream, silence }: Inference,
   { preferred, exclude }: { preferred: string | undefined; exclude: ReadonlySet<string> },
 ): Promise<Lease> => {
@@ -97,7 +97,7 @@ const acquire = async (
   try {
     const lease = await broker.acquire({ model, signal, exclude, preferred });
     const waitedMs = clock.now() - beganMs;
-    metrics.queue.observe({ model, node: lease.node.name }, waitedMs / 1000);
+    metrics.queue.observe({ model, node: lease.node.name, key: principal?.keyId ?? '' }, waitedMs / 1000);
     if (lease.hasWaited) metrics.coldStarts.inc({ model, node: lease.node.name });
     if (exclude.size === 0) facts['queue_ms'] = Math.round(waitedMs);
     return lease;
@@ -109,15 +109,17 @@ const acquire = async (
 /** Notes what an answer was seen to hold; returns the tokens it is charged with. */
 const countTokens = (
   { metrics }: InferenceOptions,
-  labels: { readonly model: string; readonly node: string },
+  labels: { readonly model: string; readonly node: string; readonly key: string },
   observer: TokenObserver,
   { startedAt, wasAsked, body }: { readonly startedAt: number; readonly wasAsked: boolean; readonly body: Buffer },
 ): number => {
   const { usage, deltas, firstMs, lastMs } = observer.seen;
   const completion = usage?.completion ?? deltas;
   if (usage) metrics.promptTokens.inc(labels, usage.prompt);
+  if (usage) metrics.promptSize.observe(labels, usage.prompt);
   if (usage) metrics.cachedTokens.inc(labels, usage.cached);
   metrics.completionTokens.inc(labels, completion);
+  metrics.completionSize.observe(labels, completion);
   if (firstMs !== undefined) metrics.firstToken.observe(labels, (firstMs - startedAt) / 1000);
   const decodeMs = (lastMs ?? 0) - (firstMs ?? 0);
   // The first token belongs to the prefill: what follows it is the pace.
@@ -164,7 +166,8 @@ export const relayInference = async (
     );
   } catch (error) {
     const code = CortexError.isInstance(error) ? error.code : 'internal_error';
-    if (!exchange.signal.aborted) metrics.rejections.inc({ model: isKnown ? model : '', code });
+    if (!exchange.signal.aborted)
+      metrics.rejections.inc({ model: isKnown ? model : '', key: principal?.keyId ?? '', code });
     throw error;
   } finally {
     reservation?.settle(used);
@@ -227,14 +230,14 @@ const relayToFleet = async (
 /** One attempt at one node. */
 const attemptAt = async (
   options: InferenceOptions,
-  { signal, facts }: Exchange,
+  { signal, facts, principal }: Exchange,
   { model, path, headers, body, openSink, startedAt }: Inference,
   { node }: Lease,
   exclude: ReadonlySet<string>,
   charge: (tokens: number) => void,
 ): Promise<AttemptResult> => {
   const { broker, inFlight, dispatcher, metrics, clock } = options;
-  const labels = { model, node: node.name };
+  const labels = { model, node: node.name, key: principal?.keyId ?? '' };
   const seconds = (): number => (clock.now() - startedAt) / 1000;
   let bytes = 0;
   metrics.requestBytes.inc({ node: node.name }, body.length);
@@ -243,7 +246,8 @@ const attemptAt = async (
     bytes += count;
     metrics.responseBytes.inc({ node: node.name }, count);
   };
-  const observer = new TokenObserver({ now: () => clock.now(), onGap: (ms) => metrics.gap.observe(labels, ms / 1000) });
+  const gap = metrics.gap.labels(labels);
+  const observer = new TokenObserver({ now: () => clock.now(), onGap: (ms) => gap.observe(ms / 1000) });
   const hasOther = (): boolean => broker.hasOther(model, new Set([...exclude, node.name]));
   const response = openSink(node.name);
   const result: AttemptResult = await inFlight.during(node.name, signal, (attemptSignal) =>
