@@ -21,10 +21,11 @@ import { lookAtNeuron } from './fleet/look-at-neuron.js';
 import { type NeuronLink, openLinks, readLinks } from './fleet/neuron-link.js';
 import { type LookAt, Poller } from './fleet/poller.js';
 import type { ClientResponse } from './http/client-response.js';
+import { corsHeaders, preflightHeaders, refuseBlindPost } from './http/cors.js';
 import { type HttpServer, startHttpServer } from './http/http-server.js';
 import { requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
-import { findHandler, type Handler, type Routes, routeOf } from './http/router.js';
+import { allowedMethods, findHandler, type Handler, type Routes, routeOf } from './http/router.js';
 import { KeyRing, type Principal } from './keys/key-ring.js';
 import { refuseOpenDoor } from './keys/open-door.js';
 import type { Ledger } from './ledger/ledger.js';
@@ -283,6 +284,8 @@ class Gateway {
     const dialect = dialectOf(path, request.headers);
     response.setHeader('x-request-id', id);
     if (dialect === 'anthropic') response.setHeader('request-id', id);
+    const settings = this.#config.gateway;
+    for (const [name, value] of Object.entries(corsHeaders(settings, request))) response.setHeader(name, value);
     if (this.#isDraining) response.setHeader('connection', 'close');
     const closed = new Promise<void>((resolve) => {
       response.once('close', () => {
@@ -294,9 +297,14 @@ class Gateway {
     response.on('error', () => {});
     try {
       if (this.#isDraining) throw new CortexError('shutting_down', {});
-      const principal = this.#principalOf(path, request);
-      const handler = findHandler(this.#routes, method, path);
-      await handler({ id, request, response, path, signal: exchange.signal, facts, principal });
+      const preflight = preflightHeaders(settings, request, allowedMethods(this.#routes, path));
+      if (preflight) response.writeHead(204, preflight).end();
+      else {
+        refuseBlindPost(settings, request);
+        const principal = this.#principalOf(path, request);
+        const handler = findHandler(this.#routes, method, path);
+        await handler({ id, request, response, path, signal: exchange.signal, facts, principal });
+      }
     } catch (error) {
       facts['error'] = error;
       if (response.headersSent || response.destroyed) response.destroy();

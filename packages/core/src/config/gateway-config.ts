@@ -93,8 +93,22 @@ export const gatewayConfigSchema = z.strictObject({
       body_limit_bytes: bodyLimitBytes,
       /** Leave out the line that a coding agent puts before its system prompt and that differs in every request. */
       strip_billing_header: z.boolean().default(true),
+      /** Origins of web pages that may ask, such as `https://app.example.com`; `*` lets every page ask. None when empty. */
+      cors_origins: z
+        .array(
+          z.string().regex(/^(?:\*|[a-z][a-z0-9+.-]*:\/\/[^\s/]+)$/, {
+            error: "an origin is wanted, such as 'https://app.example.com', or '*'",
+          }),
+        )
+        .default([]),
+      /** Let those pages send cookies and the like; they need none for a key. */
+      cors_credentials: z.boolean().default(false),
       /** Longest wait for open streams at shutdown. */
       drain_timeout_ms: z.int().min(0).max(3_600_000).default(30_000),
+    })
+    .refine(({ cors_origins: origins, cors_credentials: isWanted }) => !isWanted || !origins.includes('*'), {
+      error: "credentials for every page are unsafe; origins are wanted instead of '*'",
+      path: ['cors_credentials'],
     })
     .prefault({}),
   neurons: z

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { CortexError, formatAddress, parseAddress, toOpenAiError } from '@helexa/core';
+import { dialectOf } from '../translate/dialect.js';
 import { ClientResponse } from './client-response.js';
+import { errorBodyIn } from './respond.js';
 
 export interface HttpServerOptions {
   /** `host:port`. */
@@ -31,8 +33,14 @@ const phrase: Readonly<Record<number, string>> = {
   431: 'Request Header Fields Too Large',
 };
 
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+
+/** The path of a request that was never read whole; empty where even that is not known. */
+const pathIn = (packet: Buffer | undefined): string =>
+  /^[A-Z]+ ([^ ?\r\n]+)/.exec(packet?.subarray(0, 2048).toString('latin1') ?? '')?.[1] ?? '';
+
 /** Errors of the HTTP parser arise before there is a response object. */
-const answerBrokenRequest = (error: NodeJS.ErrnoException, socket: Socket): void => {
+const answerBrokenRequest = (error: ParserError, socket: Socket): void => {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -44,7 +52,7 @@ const answerBrokenRequest = (error: NodeJS.ErrnoException, socket: Socket): void
         ? new CortexError('request_timeout', { what: 'the request', timeoutMs: headerTimeoutMs })
         : new CortexError('malformed_http', { reason: 'it does not follow RFC 9112' }, { cause: error });
   const { status, body } = toOpenAiError(known, 'gateway');
-  const text = JSON.stringify(body);
+  const text = JSON.stringify(errorBodyIn(dialectOf(pathIn(error.rawPacket), {}), status, body, ''));
   socket.end(
     `HTTP/1.1 ${status} ${phrase[status] ?? 'Error'}\r\ncontent-type: application/json; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,

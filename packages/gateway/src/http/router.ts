@@ -28,6 +28,10 @@ export const routeOf = (routes: Routes, path: string): string | undefined => {
   return Object.keys(routes).find((route) => route.endsWith('/*') && path.startsWith(route.slice(0, -1)));
 };
 
+/** Methods that a path has; none for an unknown one. */
+export const allowedMethods = (routes: Routes, path: string): readonly string[] =>
+  Object.keys(routes[routeOf(routes, path) ?? ''] ?? {});
+
 /** Finds the handler of a request. A HEAD request is a GET whose body is not sent. */
 export const findHandler = (routes: Routes, method: string, path: string): Handler => {
   const route = routeOf(routes, path);

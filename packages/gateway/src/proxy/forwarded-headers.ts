@@ -48,7 +48,14 @@ export const headersToNeuron = (headers: IncomingHttpHeaders, requestId: string)
   'x-request-id': requestId,
 });
 
-const keptFromClient: ReadonlySet<string> = new Set(['date', 'x-request-id']);
+/** Which pages may read an answer is the gateway's to say. */
+const keptFromClient: ReadonlySet<string> = new Set([
+  'access-control-allow-credentials',
+  'access-control-allow-origin',
+  'access-control-expose-headers',
+  'date',
+  'x-request-id',
+]);
 
 /** What the client gets of a neuron's headers. */
 export const headersToClient = (headers: IncomingHttpHeaders): Headers => endToEnd(headers, keptFromClient);

@@ -6,6 +6,27 @@ export interface RequestHead {
   readonly stream: boolean;
 }
 
+/** Deeper than any request means to be; what walks over a body is not to run out of stack. */
+const deepestNesting = 128;
+
+/** Refuses a value that is nested too deep: its size is bounded already. */
+const checkNesting = (value: unknown): void => {
+  let level: readonly unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= deepestNesting) {
+      throw new CortexError('invalid_request_body', { reason: `it is nested deeper than ${deepestNesting} levels` });
+    }
+    const next: unknown[] = [];
+    for (const each of level) {
+      if (typeof each !== 'object' || each === null) continue;
+      for (const inner of Array.isArray(each) ? each : Object.values(each)) {
+        if (typeof inner === 'object' && inner !== null) next.push(inner);
+      }
+    }
+    level = next;
+  }
+};
+
 /** The JSON of a body. */
 export const parseJsonBody = (body: Buffer): unknown => {
   let text: string;
@@ -14,8 +35,9 @@ export const parseJsonBody = (body: Buffer): unknown => {
   } catch (error) {
     throw new CortexError('malformed_json', { reason: 'it is not UTF-8' }, { cause: error });
   }
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new CortexError(
       'malformed_json',
@@ -23,6 +45,8 @@ export const parseJsonBody = (body: Buffer): unknown => {
       { cause: error },
     );
   }
+  checkNesting(value);
+  return value;
 };
 
 /** Parses a body once, for the field that routes it. */

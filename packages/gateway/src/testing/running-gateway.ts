@@ -14,7 +14,12 @@ export const runGateway = async (
   for (const [name, option] of Object.entries(options)) neurons[name] = await startFakeNeuron(option);
   const parsed = gatewayConfigSchema.parse({
     ...config,
-    gateway: { listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0', poll_interval_ms: 600_000 },
+    gateway: {
+      listen: '127.0.0.1:0',
+      metrics_listen: '127.0.0.1:0',
+      poll_interval_ms: 600_000,
+      ...(config['gateway'] as object | undefined),
+    },
     neurons: Object.entries(neurons).map(([name, { url }]) => ({ name, endpoint: url })),
   });
   const gateway = await startGateway({ config: parsed, logger: pino({ level: 'silent' }) });
