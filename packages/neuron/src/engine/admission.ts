@@ -34,6 +34,8 @@ export interface AdmissionLoad {
 /** Before the first request has ended: seconds that a seat is assumed to be held for. */
 const assumedSecondsPerRequest = 2;
 const longestRetrySeconds = 120;
+/** Share of the longest wait that a newcomer may have before it, as measured: an estimate, and others may go first. */
+const expectedShare = 0.5;
 /** Weight of one ended request in the measured service time. */
 const serviceWeight = 0.2;
 
@@ -86,7 +88,7 @@ export class Admission {
     const refusal = this.#queue.refuse(principal, choices);
     if (refusal) throw this.#reject(refusal, null);
     const waitMs = (this.#queue.ahead(principal) * (this.#holdMs.value ?? 0)) / seats;
-    if (waitMs > maxWaitMs) throw this.#reject('queue_full', null);
+    if (waitMs > maxWaitMs * expectedShare) throw this.#reject('queue_full', null);
   }
 
   /** Counts a request that is larger than the whole cache, and gives its error. */

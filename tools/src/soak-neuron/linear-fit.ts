@@ -1,0 +1,8 @@
+/** The straight line closest to equally spaced values, by least squares: its rise from the first to the last. */
+export function fittedRise(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const above = values.reduce((sum, value, index) => sum + (index - middle) * (value - mean), 0);
+  const below = values.reduce((sum, _, index) => sum + (index - middle) ** 2, 0);
+  return below === 0 ? 0 : (above / below) * (values.length - 1);
+}
