@@ -25,7 +25,7 @@ export class Questions {
         ...(isStreamed ? { stream: true, stream_options: { include_usage: this.#below(2) === 0 } } : {}),
       },
       principal: this.#below(4) === 0 ? null : `p${this.#below(5)}`,
-      fate: this.#fate(),
+      fate: this.#fate(isStreamed),
     };
   }
 
@@ -38,11 +38,11 @@ export class Questions {
     return Array.from({ length: 1 + this.#below(40) }, () => this.#below(1000).toString(36)).join(' ');
   }
 
-  #fate(): Fate {
+  #fate(isStreamed: boolean): Fate {
     if (this.#below(1000) >= this.#abortShare * 1000) return { kind: 'reads' };
     const kind = this.#below(8);
     if (kind === 0) return { kind: 'half-body' };
-    if (kind < 4) return { kind: 'after-ms', delayMs: this.#below(kind === 1 ? 5 : 60) };
-    return { kind: 'after-events', events: 1 + this.#below(40), pauseMs: this.#below(3) === 0 ? this.#below(40) : 0 };
+    if (kind < 4 || !isStreamed) return { kind: 'after-ms', delayMs: this.#below(kind === 1 ? 3 : 20) };
+    return { kind: 'after-events', events: 1 + this.#below(12), pauseMs: this.#below(3) === 0 ? this.#below(40) : 0 };
   }
 }

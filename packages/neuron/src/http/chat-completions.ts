@@ -17,7 +17,7 @@ import { withImages } from './chat-images.js';
 import { toTemplateMessages } from './chat-messages.js';
 import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
-import { type InferenceContext, observed, toWireUsage } from './generation-run.js';
+import { type InferenceContext, observed, serverTiming, toWireUsage } from './generation-run.js';
 import { principalOf } from './principal.js';
 import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
@@ -44,7 +44,8 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
     markers: showsThinking ? model.facts.reasoning : null,
   };
   if (!body.stream) {
-    sendJson(exchange, 200, await collectChat(events, request.choices, answer));
+    const whole = await collectChat(events, request.choices, answer);
+    sendJson(exchange, 200, whole, serverTiming(whole.usage));
     return;
   }
   const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);

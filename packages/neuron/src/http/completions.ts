@@ -15,7 +15,14 @@ import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
 import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
-import { addUsage, type InferenceContext, observed, type TimedUsage, toWireUsage } from './generation-run.js';
+import {
+  addUsage,
+  type InferenceContext,
+  observed,
+  serverTiming,
+  type TimedUsage,
+  toWireUsage,
+} from './generation-run.js';
 import { principalOf } from './principal.js';
 import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
@@ -61,7 +68,7 @@ export async function completions(exchange: Exchange, context: InferenceContext)
   const makers = Array.from({ length: prompts.length * choices }, () => new LogprobMaker(model.tokenizer));
   if (!body.stream) {
     const answer = await collect(merged(prompts, local), makers);
-    sendJson(exchange, 200, { ...identity, object: 'text_completion', ...answer });
+    sendJson(exchange, 200, { ...identity, object: 'text_completion', ...answer }, serverTiming(answer.usage));
     return;
   }
   const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);

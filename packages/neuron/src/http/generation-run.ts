@@ -5,6 +5,7 @@ import type { Generation } from '../engine/generation.js';
 import type { ServedModel } from '../model/served-model.js';
 import type { Exchange } from './exchange.js';
 import type { NeuronMetrics } from './metrics.js';
+import { principalOf } from './principal.js';
 
 /** What inference handlers need beside the exchange. */
 export interface InferenceContext {
@@ -19,7 +20,13 @@ export interface InferenceContext {
 
 /** `usage` as it leaves, with this engine's timing. */
 export type TimedUsage = WireUsage & {
-  readonly helexa_timing: { readonly prefill_ms: number; readonly decode_ms: number; readonly prefill_tokens: number };
+  readonly helexa_timing: {
+    readonly queue_ms: number;
+    readonly prefill_ms: number;
+    readonly decode_ms: number;
+    /** Prompt tokens that were computed, not found. */
+    readonly prefill_tokens: number;
+  };
 };
 
 /** Usage in the one form that every answer has; details are absent at zero. */
@@ -31,11 +38,19 @@ export function toWireUsage(usage: Usage, timing: Timing): TimedUsage {
     ...(usage.cachedTokens > 0 ? { prompt_tokens_details: { cached_tokens: usage.cachedTokens } } : {}),
     ...(usage.reasoningTokens > 0 ? { completion_tokens_details: { reasoning_tokens: usage.reasoningTokens } } : {}),
     helexa_timing: {
+      queue_ms: Math.round(timing.queueMs),
       prefill_ms: Math.round(timing.prefillMs),
       decode_ms: Math.round(timing.decodeMs),
       prefill_tokens: timing.prefillTokens,
     },
   };
+}
+
+/** The header that tells a client, and its developer tools, where the time of a whole answer went. */
+export function serverTiming(usage: Partial<TimedUsage> | null | undefined): Record<string, string> {
+  if (!usage?.helexa_timing) return {};
+  const { queue_ms: queue, prefill_ms: prefill, decode_ms: decode } = usage.helexa_timing;
+  return { 'server-timing': `queue;dur=${queue}, prefill;dur=${prefill}, decode;dur=${decode}` };
 }
 
 /** Adds usages of the prompts of one request. */
@@ -47,6 +62,7 @@ export function addUsage(a: TimedUsage, b: TimedUsage): TimedUsage {
     total_tokens: a.total_tokens + b.total_tokens,
     ...(cached > 0 ? { prompt_tokens_details: { cached_tokens: cached } } : {}),
     helexa_timing: {
+      queue_ms: Math.max(a.helexa_timing.queue_ms, b.helexa_timing.queue_ms),
       prefill_ms: Math.max(a.helexa_timing.prefill_ms, b.helexa_timing.prefill_ms),
       decode_ms: Math.max(a.helexa_timing.decode_ms, b.helexa_timing.decode_ms),
       prefill_tokens: a.helexa_timing.prefill_tokens + b.helexa_timing.prefill_tokens,
@@ -92,6 +108,7 @@ export async function* observed(
     }
     const line = {
       model: model.id,
+      principal: principalOf(exchange.request),
       outcome,
       finish: reasons.join(','),
       ...totals?.usage,

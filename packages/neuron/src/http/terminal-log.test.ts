@@ -8,6 +8,9 @@ interface Line {
   readonly msg: string;
   readonly outcome?: string;
   readonly client_gone?: boolean;
+  readonly request_id?: string;
+  readonly principal?: string | null;
+  readonly queueMs?: number;
   readonly finish?: string;
   readonly promptTokens?: number;
   readonly status?: number;
@@ -37,13 +40,20 @@ test('every generation ends with exactly one log line, streamed, whole or abando
     t.true(line.promptTokens! > 0);
   }
 
+  t.is(new Set(terminal().map((line) => line.request_id)).size, 3, 'each has the id of its request');
+  const headers = { 'content-type': 'application/json', 'x-helexa-account-id': 'acme', 'x-helexa-key-id': 'k1' };
+  await (await post(neuron, path, body, { headers })).text();
+  t.like(terminal()[3], { principal: 'acme/k1', outcome: 'finished' });
+  t.true(terminal()[3]!.queueMs! >= 0);
+  t.is(terminal()[0]!.principal, null);
+
   const abort = new AbortController();
   const long = { ...body, max_tokens: 400, stream: true };
   const response = await post(neuron, path, long, { signal: abort.signal });
   await response.body!.getReader().read();
   abort.abort();
-  while (terminal().length < 4) await settle(1);
-  t.like(terminal()[3], { outcome: 'client_gone', client_gone: true });
+  while (terminal().length < 5) await settle(1);
+  t.like(terminal()[4], { outcome: 'client_gone', client_gone: true });
 
   await (await post(neuron, path, { ...body, n: 9 })).text();
   const refused = lines.filter((line) => line.msg === 'request rejected' && line.status === 400);
