@@ -50,6 +50,7 @@
         'native/ops/embed.cc',
         'native/ops/gated_delta.cc',
         'native/ops/gather.cc',
+        'native/ops/expose_rows.cc',
         'native/ops/gather_rows.cc',
         'native/ops/gelu.cc',
         'native/ops/head_norm.cc',

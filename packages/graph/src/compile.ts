@@ -4,6 +4,7 @@ import type { Backend, KvFormat } from './backend.js';
 import { checkParts, takePart } from './bind-weights.js';
 import { listCheckpointTensors, paperCheckpoint } from './checkpoint-tensors.js';
 import { GraphBuilder } from './graph-builder.js';
+import { tableWithoutHead, withoutHead } from './headless.js';
 import { type MemoryPlan, planBytes } from './memory-plan.js';
 import type { OpName } from './opcodes.js';
 import { ops } from './ops/index.js';
@@ -16,7 +17,7 @@ import type { Program } from './program.js';
 import { type ResolvedWeights, resolveWeights } from './resolve-weights.js';
 import { rowRuns } from './shard.js';
 import type { StepLimits } from './step.js';
-import type { Graph } from './value.js';
+import type { Graph, Weight } from './value.js';
 import type { Fill, WeightsTable } from './weights.js';
 
 /** What the compiler asks of a backend. */
@@ -34,6 +35,8 @@ export interface CompileOptions {
   readonly quant?: QuantFormat | undefined;
   /** How keys and values are kept, for the memory plan; F16 when absent. */
   readonly kvFormat?: KvFormat;
+  /** What a step gives for each sampled row: a token, or the row that the head would have read, where logits are exposed. */
+  readonly answers?: 'tokens' | 'rows';
 }
 
 export interface Compiled {
@@ -47,7 +50,7 @@ export interface Compiled {
 
 /** Compiles one model for its ranks: table and graph in, programs and what fills their tensors out. Nothing is read. */
 export function compile(options: CompileOptions): Compiled {
-  const { architecture, config, checkpoint, ranks, backend, limits, kvFormat = 'F16' } = options;
+  const { architecture, config, checkpoint, ranks, backend, limits, kvFormat = 'F16', answers = 'tokens' } = options;
   const facts = architecture.facts(config);
   if (limits.vocab !== facts.vocab)
     throw new CortexError('graph_invalid', {
@@ -55,10 +58,12 @@ export function compile(options: CompileOptions): Compiled {
       reason: `the step buffers are made for a vocabulary of ${limits.vocab}; the model has ${facts.vocab}`,
     });
   const tower = limits.vision ? towerOf(architecture, config) : null;
-  const table = tableOf(architecture, config, checkpoint.kind, tower);
+  const whole = tableOf(architecture, config, checkpoint.kind, tower);
+  const headless = answers === 'rows' ? takeHeadOff(whole, options, facts, tower) : null;
+  const table = headless ? headless.table : whole;
   const resolved = resolveWeights(table, checkpoint, backend.weightFormats, options.quant ?? null);
   checkParts(resolved, ranks);
-  const graph = buildGraph(architecture, config, resolved, tower);
+  const graph = buildGraph(architecture, config, resolved, tower, headless?.weight ?? null);
   const parts = Array.from({ length: ranks }, (_, rank) => compileRank(graph, resolved, options, rank, facts));
   const programs = parts.map((part) => part.program);
   return { programs, fills: parts.map((part) => part.fills), facts, plan: planBytes(programs, limits, kvFormat) };
@@ -104,18 +109,40 @@ function tableOf(
   return { rows: table.rows, ignored: [...table.ignored, ...unread.ignored, ...names] };
 }
 
-/** The forward graph in global dimensions, verified: the vision tower first, whose features the text model embeds. */
+/** What the head of a model is, found in the graph of a model on paper: the checkpoint may not have one. */
+function takeHeadOff(
+  whole: WeightsTable,
+  { architecture, config, checkpoint: { kind }, limits, backend }: CompileOptions,
+  facts: ModelFacts,
+  tower: VisionTower | null,
+): { readonly table: WeightsTable; readonly weight: Weight } {
+  const room = limits.exposeLogits ? limits.vocab : 0;
+  if (facts.hidden > room)
+    throw new CortexError('graph_invalid', {
+      node: 'exposeRows',
+      reason: `rows of ${facts.hidden} are exposed; the step buffers have room for ${room}`,
+    });
+  const paper = resolveWeights(whole, paperCheckpoint(whole, { kind, format: () => 'F32' }), backend.weightFormats);
+  const { head } = withoutHead(buildGraph(architecture, config, paper, tower));
+  return { table: tableWithoutHead(whole, head, kind), weight: paper.slots.get(head)!.weight };
+}
+
+/**
+ * The forward graph in global dimensions, verified: the vision tower first, whose features the text model embeds. With a head
+ * that is not there, the graph ends before it.
+ */
 export function buildGraph(
   architecture: Architecture,
   config: unknown,
   resolved: ResolvedWeights,
   tower: VisionTower | null = null,
+  absentHead: Weight | null = null,
 ): Graph {
   const weights = new Map([...resolved.slots].map(([slot, { weight }]) => [slot, weight]));
-  const builder = new GraphBuilder(weights, ops);
+  const builder = new GraphBuilder(absentHead ? new Map([...weights, [absentHead.slot, absentHead]]) : weights, ops);
   tower?.forward(builder);
   architecture.forward(builder, config);
-  const graph = builder.build();
+  const graph = absentHead ? withoutHead(builder.build()).graph : builder.build();
   verify(graph, ops);
   const read = new Set(graph.nodes.flatMap((node) => Object.values(node.weights).map((weight) => weight?.slot)));
   const idle = [...weights.keys()].find((slot) => !read.has(slot));

@@ -90,6 +90,8 @@ export const opcodes = {
   gather: { code: 24, inputs: ['x'], outputs: ['y'], weights: [], params: [i32('columnStart')] },
   // x + bias, after a reduction
   add_bias: { code: 25, inputs: ['x'], outputs: ['y'], weights: ['bias'], params: [] },
+  // Rows of x where the logits of sampled rows are exposed: the end of a model without its head; rank 0 only.
+  expose_rows: { code: 26, inputs: ['x'], outputs: [], weights: [], params: [] },
 
   // Hybrid layers (spec: Gated DeltaNet).
   conv1d_silu: { code: 32, inputs: ['x'], outputs: ['y'], weights: ['kernel...'], params: [i32('layer')] },

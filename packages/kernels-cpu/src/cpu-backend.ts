@@ -47,6 +47,7 @@ const ops = [
   'attend',
   'qk_norm_rope_append',
   'gather_rows',
+  'expose_rows',
   'sample',
   'all_reduce',
   'gather',

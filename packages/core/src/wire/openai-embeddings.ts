@@ -8,7 +8,7 @@ export const embeddingRequest = z.object({
   input: z.union([z.string(), z.array(z.string()), tokenIds, z.array(tokenIds)]),
   /** Absent: `float`. */
   encoding_format: z.enum(['float', 'base64']).nullish(),
-  /** Length that vectors are cut to; only where the model was trained for it. */
+  /** Length that vectors are cut to, before they are brought to unit length. */
   dimensions: z.int().nullish(),
   user: z.string().nullish(),
 });

@@ -114,9 +114,19 @@ export class CaseWriter {
     return this.finishWith(logits);
   }
 
+  /** Ends without a head: the value's rows stand where logits would. */
+  finishRows(value: Value): CaseGraph {
+    this.run('expose_rows', [this.run('gather_rows', [value])[0]!]);
+    return this.#end();
+  }
+
   /** Ends with these logits as they are. */
   finishWith(logits: Value): CaseGraph {
     this.run('sample', [logits]);
+    return this.#end();
+  }
+
+  #end(): CaseGraph {
     const graph = this.#writer.graph();
     verify(graph, ops);
     return { graph, tensors: this.#tensors };

@@ -9,6 +9,7 @@ import { attendDense } from './attend-dense.js';
 import { conv1dSilu } from './conv1d-silu.js';
 import { deltaGates } from './delta-gates.js';
 import { embed } from './embed.js';
+import { exposeRows } from './expose-rows.js';
 import { gatedDelta } from './gated-delta.js';
 import { gather } from './gather.js';
 import { gatherRows } from './gather-rows.js';
@@ -66,6 +67,7 @@ export const ops: Readonly<Record<OpName, OpDefinition>> = {
   all_reduce: allReduce,
   gather: gather,
   add_bias: addBias,
+  expose_rows: exposeRows,
   conv1d_silu: conv1dSilu,
   delta_gates: deltaGates,
   gated_delta: gatedDelta,

@@ -34,6 +34,7 @@ enum class Opcode : std::int32_t {
   all_reduce = 23,
   gather = 24,
   add_bias = 25,
+  expose_rows = 26,
   conv1d_silu = 32,
   delta_gates = 33,
   gated_delta = 34,
@@ -90,6 +91,7 @@ inline constexpr OpSignature op_signatures[] = {
     {Opcode::all_reduce, "all_reduce", 1, 0, 1, 0, false, 0, 0, 0, 0},
     {Opcode::gather, "gather", 1, 0, 1, 0, false, 0, 0, 1, 0},
     {Opcode::add_bias, "add_bias", 1, 0, 1, 0, false, 1, 1, 0, 0},
+    {Opcode::expose_rows, "expose_rows", 1, 0, 0, 0, false, 0, 0, 0, 0},
     {Opcode::conv1d_silu, "conv1d_silu", 1, 0, 1, 0, true, 0, 15, 1, 0},
     {Opcode::delta_gates, "delta_gates", 2, 0, 2, 0, false, 3, 3, 0, 0},
     {Opcode::gated_delta, "gated_delta", 3, 0, 1, 0, false, 0, 0, 4, 0},
@@ -489,6 +491,18 @@ inline constexpr int bias = 0;
 namespace param {
 }  // namespace param
 }  // namespace add_bias
+
+namespace expose_rows {
+namespace in {
+inline constexpr int x = 0;
+}  // namespace in
+namespace out {
+}  // namespace out
+namespace weight {
+}  // namespace weight
+namespace param {
+}  // namespace param
+}  // namespace expose_rows
 
 namespace conv1d_silu {
 namespace in {

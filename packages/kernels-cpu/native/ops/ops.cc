@@ -24,6 +24,7 @@ OpFunction op_function(Opcode op) {
     case Opcode::kv_append: return cortex_kv_append;
     case Opcode::attend: return cortex_attend;
     case Opcode::qk_norm_rope_append: return cortex_qk_norm_rope_append;
+    case Opcode::expose_rows: return cortex_expose_rows;
     case Opcode::gather_rows: return cortex_gather_rows;
     case Opcode::sample: return cortex_sample;
     case Opcode::all_reduce: return cortex_all_reduce;

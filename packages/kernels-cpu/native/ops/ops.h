@@ -80,6 +80,7 @@ void cortex_rope(const Instruction&, Worker&);
 void cortex_kv_append(const Instruction&, Worker&);
 void cortex_attend(const Instruction&, Worker&);
 void cortex_qk_norm_rope_append(const Instruction&, Worker&);
+void cortex_expose_rows(const Instruction&, Worker&);
 void cortex_gather_rows(const Instruction&, Worker&);
 void cortex_sample(const Instruction&, Worker&);
 void cortex_all_reduce(const Instruction&, Worker&);

@@ -389,6 +389,12 @@ void check_op(Checker& check, Instruction& in, const ProgramSpec& program, const
                     format_text("reads %d logits; the vocabulary has %d", in.k, limits.vocab));
       check.input(0, in.k);
       return;
+    case Opcode::expose_rows:
+      check.symbol(1);
+      check.require(limits.expose_logits && in.k <= limits.vocab,
+                    format_text("exposes rows of %d; there is room for %d", in.k, limits.expose_logits ? limits.vocab : 0));
+      check.input(0, in.k);
+      return;
     case Opcode::load_patches:
       check.symbol(2);
       check.require(in.n == limits.patch_width && in.n == in.param(op::load_patches::param::width),

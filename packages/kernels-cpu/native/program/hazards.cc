@@ -117,6 +117,7 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
   // Last instruction that stored features, and the last that took some.
   int features_writer = -1;
   int features_reader = -1;
+  int logits_writer = -1;
   bool scratch_used = false;
   const auto forget = [&] {
     read.clear();
@@ -125,7 +126,7 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
     std::fill(cache_readers.begin(), cache_readers.end(), -1);
     std::fill(conv_users.begin(), conv_users.end(), -1);
     std::fill(delta_users.begin(), delta_users.end(), -1);
-    features_writer = features_reader = -1;
+    features_writer = features_reader = logits_writer = -1;
     scratch_used = false;
   };
   for (Instruction& in : instructions) {
@@ -143,6 +144,10 @@ Status check_hazards(const ProgramSpec& program, const Limits& limits, std::vect
     if (in.op == Opcode::store_features) {
       other = std::max({other, features_writer, features_reader});
       features_writer = in.index;
+    }
+    if (in.op == Opcode::sample || in.op == Opcode::expose_rows) {
+      other = std::max(other, logits_writer);
+      logits_writer = in.index;
     }
     if (in.op == Opcode::embed) {
       other = std::max(other, features_writer);

@@ -17,6 +17,8 @@ import { WatchedDevice } from './watched-device.js';
 export interface EngineOptions {
   /** Of a model that takes images. */
   readonly vision?: { readonly merge: number } | null;
+  /** Of a model without a head: width of the rows that it answers with; null or absent: it answers with tokens. */
+  readonly rowWidth?: number | null;
   /** Name in errors. */
   readonly modelId: string;
   readonly device: DeviceModel;
@@ -311,6 +313,11 @@ export class Engine {
   #accept(sequence: Sequence, sample: number, nowMs: number): void {
     const { flight, place } = sequence;
     if (!place || flight.isCancelled) return;
+    const { rowWidth = null } = this.#options;
+    if (rowWidth !== null) {
+      this.#acceptRow(sequence, this.#writer.readRow(sample, rowWidth), nowMs);
+      return;
+    }
     const answer = this.#writer.readSampled(sample);
     if (answer.isUnhealthy || answer.token < 0) {
       this.#failFlight(flight, new CortexError('logits_unhealthy', { model: this.#options.modelId }));
@@ -337,6 +344,13 @@ export class Engine {
     const afterFirst = totals.usage.completionTokens - sequences.length;
     const { decodeMs } = totals.timing;
     if (afterFirst > 0 && decodeMs > 0) this.#decodeSpeed.add(afterFirst / sequences.length / (decodeMs / 1000));
+  }
+
+  #acceptRow(sequence: Sequence, row: Float32Array, nowMs: number): void {
+    if (row.every((value) => Number.isFinite(value))) {
+      sequence.flight.acceptRow(sequence, row, nowMs);
+      this.#release(sequence);
+    } else this.#failFlight(sequence.flight, new CortexError('logits_unhealthy', { model: this.#options.modelId }));
   }
 
   #plan(): BatchEntry[] {

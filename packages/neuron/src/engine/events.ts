@@ -7,6 +7,8 @@ export type GenerationEvent =
       readonly text: string;
       readonly logprobs: readonly TokenLogprob[];
     }
+  /** The answer of a model without a head: the row of the prompt's last token. */
+  | { readonly type: 'row'; readonly choice: number; readonly values: Float32Array }
   | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string }
   | { readonly type: 'tool-call'; readonly choice: number; readonly call: ToolCall }
   | {

@@ -150,6 +150,13 @@ export class Flight {
     return true;
   }
 
+  /** Takes the row of the prompt's last token, which is the whole answer of a choice. */
+  acceptRow(sequence: Sequence, values: Float32Array, nowMs: number): void {
+    this.#prefilled(sequence, nowMs);
+    this.queue.push({ type: 'row', choice: sequence.choice, values });
+    this.#end(sequence, 'stop', nowMs);
+  }
+
   fail(error: unknown): void {
     this.#unlisten();
     this.queue.fail(error);

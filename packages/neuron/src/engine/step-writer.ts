@@ -186,6 +186,12 @@ export class StepWriter {
     };
   }
 
+  /** The row that a model without a head exposes. */
+  readRow(index: number, width: number): Float32Array {
+    const at = this.#layout.logits + index * this.#layout.limits.vocab;
+    return this.#float.slice(at, at + width);
+  }
+
   readTop(index: number, count: number): { token: number; logprob: number }[] {
     const { maxTopLogprobs } = this.#layout.limits;
     return Array.from({ length: Math.min(count, maxTopLogprobs) }, (_, rank) => ({

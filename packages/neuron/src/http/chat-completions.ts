@@ -19,7 +19,13 @@ import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, serverTiming, toWireUsage } from './generation-run.js';
 import { principalOf } from './principal.js';
-import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
+import {
+  readMaxTokens,
+  readSampling,
+  refuseUnless,
+  refuseUnlessGenerating,
+  refuseUnsupported,
+} from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
 
 /** `POST /v1/chat/completions`. */
@@ -68,6 +74,7 @@ export async function readChatRequest(
   showsThinking: boolean,
   signal: AbortSignal,
 ): Promise<GenerationRequest> {
+  refuseUnlessGenerating(model);
   const { tool_choice: toolChoice, response_format: format } = body;
   const isToolChoiceKnown = toolChoice == null || toolChoice === 'auto' || toolChoice === 'none';
   refuseUnsupported(!isToolChoiceKnown, 'tool_choice', toolChoice, `'auto' and 'none' are`);

@@ -24,7 +24,8 @@ import {
   toWireUsage,
 } from './generation-run.js';
 import { principalOf } from './principal.js';
-import { readMaxTokens, readSampling, refuseUnless, refuseUnsupported } from './sampling-request.js';
+import { readTexts } from './read-texts.js';
+import { readMaxTokens, readSampling, refuseUnlessGenerating, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
 
 /** OpenAI's own default for plain completions. */
@@ -117,13 +118,14 @@ export function readCompletionRequests(
   signal: AbortSignal,
   principal: string | null = null,
 ): GenerationRequest[] {
+  refuseUnlessGenerating(model);
   refuseUnsupported(body.echo === true, 'echo', true, 'false is');
   refuseUnsupported(body.suffix != null && body.suffix !== '', 'suffix', body.suffix, 'none is');
   const isBestOf = body.best_of != null && body.best_of !== (body.n ?? 1);
   refuseUnsupported(isBestOf, 'best_of', body.best_of, `the value of 'n' is`);
   const { choices, stops, seed, sampling } = readSampling(body, model, body.logprobs ?? null);
   const maxTokens = readMaxTokens(body, defaultCompletionTokens);
-  const prompts = readPrompts(body.prompt, model);
+  const prompts = readTexts(body.prompt, 'prompt', model);
   refuseUnsupported(prompts.length > maxPrompts, 'prompt', `${prompts.length} prompts`, `up to ${maxPrompts} are`);
   return prompts.map((prompt) => ({
     principal,
@@ -136,19 +138,6 @@ export function readCompletionRequests(
     openSink: () => model.openSink({ stops, chat: null }),
     signal,
   }));
-}
-
-function readPrompts(prompt: CompletionRequest['prompt'], model: ServedModel): number[][] {
-  const isIds = (value: unknown): value is number[] => Array.isArray(value) && typeof value[0] === 'number';
-  const list: readonly (string | readonly number[])[] = typeof prompt === 'string' || isIds(prompt) ? [prompt] : prompt;
-  refuseUnless(list.length > 0, 'prompt', 'it is empty; at least one prompt is wanted');
-  return list.map((each) => {
-    const ids = typeof each === 'string' ? model.tokenizer.encode(each, { special: true }) : [...each];
-    refuseUnless(ids.length > 0, 'prompt', 'it has no tokens; at least one is wanted');
-    const bad = ids.find((id) => id >= model.facts.vocab);
-    refuseUnless(bad === undefined, 'prompt', `${bad} is no token id of this model`);
-    return ids;
-  });
 }
 
 const finishOf = (reason: FinishReason): 'stop' | 'length' => (reason === 'length' ? 'length' : 'stop');

@@ -14,6 +14,7 @@ import {
   unloadModelRoute,
   version,
 } from './control.js';
+import { embeddings } from './embeddings.js';
 import type { InferenceContext } from './generation-run.js';
 import { cancelJob, listJobs, showJob } from './jobs.js';
 import type { NeuronMetrics } from './metrics.js';
@@ -31,6 +32,7 @@ export function neuronRoutes(
     ...(hub ? hubRoutes(hub) : []),
     { method: 'POST', path: '/v1/chat/completions', handle: (exchange) => chatCompletions(exchange, inference) },
     { method: 'POST', path: '/v1/completions', handle: (exchange) => completions(exchange, inference) },
+    { method: 'POST', path: '/v1/embeddings', handle: (exchange) => embeddings(exchange, inference) },
     { method: 'POST', path: '/tokenize', handle: (exchange) => tokenize(exchange, inference) },
     { method: 'POST', path: '/detokenize', handle: (exchange) => detokenize(exchange, inference) },
     { method: 'GET', path: '/v1/models', handle: (exchange) => listOpenAiModels(exchange, control) },

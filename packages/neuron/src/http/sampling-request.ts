@@ -40,6 +40,11 @@ export function refuseUnsupported(isUnsupported: boolean, parameter: string, val
     throw new CortexError('unsupported_parameter', { parameter, value: JSON.stringify(value), supported });
 }
 
+/** Refuses a request for text to a model that makes vectors. */
+export function refuseUnlessGenerating({ id, embedding }: ServedModel): void {
+  if (embedding) throw new CortexError('wrong_modality', { model: id, reason: 'it makes embeddings, not text' });
+}
+
 /** Decides sampling: the request's values, else the model's own, else none; refuses what cannot be honoured. */
 export function readSampling(fields: SamplingFields, model: ServedModel, topLogprobs: number | null): SamplingRequest {
   const range = (param: keyof SamplingFields & string, low: number, high: number) => {

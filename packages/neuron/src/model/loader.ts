@@ -1,4 +1,5 @@
-import { type Checkpoint, openCheckpoint, type QuantFormat } from '@helexa/core';
+import { dirname } from 'node:path';
+import { type Checkpoint, type CheckpointFolder, diskFolder, openCheckpoint, type QuantFormat } from '@helexa/core';
 import {
   type Architecture,
   type ArchitectureRegistry,
@@ -16,6 +17,7 @@ import type { ImageParameters } from '../vision/image-parameters.js';
 import { openFileReader } from './file-reader.js';
 import { freeBytesOf, readHostMemory } from './host-memory.js';
 import { type DecidedLimits, draftLimits, fitDevices, type RankGroup, type RequestedLimits } from './limits.js';
+import { type Pooling, readPooling } from './pooling.js';
 import { type UploadProgress, uploadWeights } from './upload.js';
 
 export interface LoadModelOptions {
@@ -42,6 +44,8 @@ export interface LoadedModel {
   readonly config: unknown;
   /** How images become patches; null: the model takes text only. */
   readonly images: ImageParameters | null;
+  /** How a text becomes one vector; null: the model generates text. */
+  readonly pooling: Pooling | null;
   readonly checkpoint: Checkpoint;
   readonly layout: StepLayout;
   /** Device index of each rank. */
@@ -60,6 +64,8 @@ export interface PlannedModel {
   readonly config: unknown;
   /** How images become patches; null: the model takes text only. */
   readonly images: ImageParameters | null;
+  /** How a text becomes one vector; null: the model generates text. */
+  readonly pooling: Pooling | null;
   readonly compiled: Compiled;
   readonly decided: DecidedLimits;
   readonly devices: readonly number[];
@@ -76,6 +82,8 @@ export interface PlanOptions
   extends Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits' | 'quant'> {
   /** Headers that were read already, perhaps of files that are not here yet. */
   readonly checkpoint?: Checkpoint;
+  /** The folder that they are of, when it is not here yet. */
+  readonly folder?: CheckpointFolder;
   /** Free memory of each rank's device, instead of what the backend finds. */
   readonly deviceMemory?: readonly number[];
 }
@@ -85,11 +93,15 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const { registry, backend, ranks = 1, kvFormat = 'F16', limits: requested = {} } = options;
   const checkpoint = options.checkpoint ?? (await openCheckpoint(options.path));
   const { architecture, config } = registry.forCheckpoint(checkpoint);
+  const pooling = await readPooling(checkpoint, options.folder ?? (await diskFolder(folderOf(checkpoint))));
   const vision = chooseVision({ architecture, config, checkpoint, backend }, requested.maxImagePixels);
-  const draft = draftLimits(architecture.facts(config), requested, vision);
+  // The rows of a model that pools are read where others expose their logits.
+  const exposed = pooling ? { ...requested, exposeLogits: true } : requested;
+  const draft = draftLimits(architecture.facts(config), exposed, vision);
   const quant = options.quant ?? undefined;
   const { limits } = draft;
-  const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat, quant });
+  const answers = pooling ? 'rows' : 'tokens';
+  const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat, quant, answers });
   const found = await backend.discover();
   const { deviceMemory } = options;
   const devices = Array.from({ length: ranks }, (_, rank) =>
@@ -110,6 +122,7 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
     architecture,
     config,
     images,
+    pooling,
     compiled: { ...compiled, plan },
     decided,
     devices,
@@ -118,10 +131,12 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   };
 }
 
+const folderOf = ({ kind, path }: Checkpoint): string => (kind === 'gguf' ? dirname(path) : path);
+
 /** Loads a model onto its devices, each rank from its own bytes only. On any failure nothing of it is left. */
 export async function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
   const { backend, kvFormat = 'F16', threads, onProgress, signal } = options;
-  const { checkpoint, architecture, config, images, compiled, decided, devices } = await planModel(options);
+  const { checkpoint, architecture, config, images, pooling, compiled, decided, devices } = await planModel(options);
   signal?.throwIfAborted();
   const device = await backend.load({
     programs: compiled.programs,
@@ -150,6 +165,7 @@ export async function loadModel(options: LoadModelOptions): Promise<LoadedModel>
       architecture,
       config,
       images,
+      pooling,
       checkpoint,
       layout: device.layout,
       devices,

@@ -53,6 +53,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
       modelId: spec.id,
       device: loaded.device,
       vision: loaded.images?.facts ?? null,
+      rowWidth: loaded.pooling ? loaded.facts.hidden : null,
       reuse: reuseOf(loaded, config.engine.prefix_cache),
       ...requestedAdmission(config),
       maxBufferedEvents,
@@ -105,9 +106,9 @@ class OpenedModel implements ServedModel {
     this.facts = {
       architecture: loaded.architecture.name,
       backend,
-      capabilities: loaded.images ? ['text', 'vision'] : ['text'],
-      toolCalls: text.template !== null && tools !== null,
-      reasoning: reasoning && { open: reasoning.open, close: reasoning.close },
+      capabilities: loaded.pooling ? ['embedding'] : loaded.images ? ['text', 'vision'] : ['text'],
+      toolCalls: !loaded.pooling && text.template !== null && tools !== null,
+      reasoning: loaded.pooling ? null : reasoning && { open: reasoning.open, close: reasoning.close },
       vocab: loaded.facts.vocab,
       maxBias: limits.maxBias,
       maxTopLogprobs: limits.maxTopLogprobs,
@@ -120,6 +121,11 @@ class OpenedModel implements ServedModel {
 
   get images() {
     return this.#loaded.images;
+  }
+
+  get embedding() {
+    const { pooling, facts } = this.#loaded;
+    return pooling && { width: facts.hidden, dimensions: pooling.dimensions };
   }
 
   get tokenizer() {

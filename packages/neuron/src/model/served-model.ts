@@ -20,6 +20,13 @@ export interface SinkOptions {
   readonly chat: { readonly prompt: readonly number[]; readonly tools: readonly ToolSchema[] | null } | null;
 }
 
+/** What is known of a model's vectors. */
+export interface EmbeddingFacts {
+  readonly width: number;
+  /** Lengths that vectors may be cut to; null: any up to their width. */
+  readonly dimensions: readonly number[] | null;
+}
+
 /** A model that answers: everything a request handler asks of it. Owner: the model table. */
 export interface ServedModel {
   readonly id: string;
@@ -30,6 +37,8 @@ export interface ServedModel {
   readonly facts: ModelDescription;
   /** How images become patches; null: the model takes text only. */
   readonly images: ImageParameters | null;
+  /** Vectors that the model makes of texts, in place of generating; null: it generates. */
+  readonly embedding: EmbeddingFacts | null;
   /** Renders a conversation and encodes it; throws `template_render_failed`. */
   encodeChat(prompt: ChatPrompt): number[];
   openSink(options: SinkOptions): TextSink;

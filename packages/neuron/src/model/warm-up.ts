@@ -1,4 +1,5 @@
 import type { Engine } from '../engine/engine.js';
+import { unreadRequest } from '../engine/unread-request.js';
 
 /** A token that every vocabulary has. */
 const anyToken = 0;
@@ -9,29 +10,9 @@ const anyToken = 0;
  */
 export async function warmUp(engine: Engine, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const generation = engine.generate({
-    principal: 'warm-up',
-    prompt: [anyToken],
-    maxTokens: 2,
-    choices: 1,
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      bias: [],
-      topLogprobs: null,
-    },
-    seed: 0n,
-    stopTokens: new Set(),
-    openSink: () => ({ reasoningTokens: 0, push: () => ({ events: [], isStopped: false }), end: () => [] }),
-    signal,
-  });
+  const request = unreadRequest({ principal: 'warm-up', prompt: [anyToken], maxTokens: 2, signal });
   try {
-    for await (const _ of generation);
+    for await (const _ of engine.generate(request));
   } catch (error) {
     signal.throwIfAborted();
     throw error;

@@ -123,7 +123,8 @@ const planOptions = ({ registry, backend, ranks, kvFormat, limits, deviceMemory 
 });
 
 /** Plans the model; when it does not fit, the refusal also says what would. */
-export async function planOrRemedies(plan: PlanOptions, chosen: ChosenModel): Promise<PlannedModel> {
+export async function planOrRemedies(options: PlanOptions, chosen: ChosenModel): Promise<PlannedModel> {
+  const plan = { ...options, folder: chosen.folder };
   try {
     return await planModel(plan);
   } catch (error) {

@@ -42,9 +42,11 @@ const listingAttempts = { alone: 5, cached: 2 };
 /** Left free on the disk of the cache. */
 const reserveBytes = 256 * 2 ** 20;
 
-/** Small files beside the weights: configuration, tokenizer, templates. */
+/** Small files beside the weights: configuration, tokenizer, templates, how a sentence encoder pools. */
 const isCompanionFile = ({ name, bytes }: RepositoryFile): boolean =>
-  (/^[^/]+\.(?:json|jinja|txt|model)$/.test(name) || /^additional_chat_templates\/[^/]+\.jinja$/.test(name)) &&
+  (/^[^/]+\.(?:json|jinja|txt|model)$/.test(name) ||
+    /^additional_chat_templates\/[^/]+\.jinja$/.test(name) ||
+    /^\d+_Pooling\/config\.json$/.test(name)) &&
   (bytes ?? 0) <= 256 * 2 ** 20;
 
 /** Where models come from: registries and their caches. Owner: whoever opened it. */

@@ -2,20 +2,10 @@ import type { EngineEffects } from '../engine/effects.js';
 import { Engine, type EngineOptions } from '../engine/engine.js';
 import type { GenerationEvent } from '../engine/events.js';
 import type { GenerationRequest, TextSink } from '../engine/generation.js';
-import type { SamplingParameters } from '../engine/step-writer.js';
+import { greedySampling } from '../engine/unread-request.js';
 import { fakeDevice } from './fake-device.js';
 
-export const greedy: SamplingParameters = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  bias: [],
-  topLogprobs: null,
-};
+export const greedy = greedySampling;
 
 /** Writes each token as its number and a space; `stop` is a token that acts as a stop string. */
 export function numberSink(stop?: number): TextSink {

@@ -44,6 +44,7 @@ export function fakeModel(id: string): ServedModel {
       notes: [],
     },
     images: null,
+    embedding: null,
     encodeChat: ({ messages }) => byteTokenizer.encode(JSON.stringify(messages), { special: false }),
     openSink: () => numberSink(),
     close: () => engine.close(),

@@ -60,6 +60,21 @@ const gateCase: BackendCase = {
   },
 };
 
+/** Fewer columns than the vocabulary: the rest of a row stays as it was. */
+const exposedCase: BackendCase = {
+  name: 'expose_rows of width 37',
+  ops: ['expose_rows'],
+  boundOf: 'expose_rows',
+  bound,
+  vocab: 96,
+  steps,
+  mutation: 'the rows are doubled',
+  build(writer, mutated) {
+    const x = writer.input('x', 37);
+    return writer.finishRows(mutated ? writer.run('add', [x, x])[0]! : x);
+  },
+};
+
 export const elementwiseCases: readonly BackendCase[] = [
   ...elementwise('add', 2, 'multiplies', { op: 'mul' }),
   ...elementwise('mul', 2, 'adds', { op: 'add' }),
@@ -72,4 +87,5 @@ export const elementwiseCases: readonly BackendCase[] = [
   ...elementwise('sigmoid_mul', 2, 'is swiglu', { op: 'swiglu', attributes: {} }, { broadcast: 0 }),
   biasCase,
   gateCase,
+  exposedCase,
 ];
