@@ -15,7 +15,6 @@ export {
 export type { RequestedLimits } from './model/limits.js';
 export { type LoadedModel, type LoadModelOptions, loadModel, type PlannedModel, planModel } from './model/loader.js';
 export type { UploadProgress } from './model/upload.js';
-export { measureBandwidth } from './preflight/measure-bandwidth.js';
 export type { DeviceRates, SpeedForecast } from './preflight/predict-speed.js';
 export {
   type PreflightOptions,

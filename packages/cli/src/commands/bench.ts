@@ -5,7 +5,6 @@ import { Flags } from '@oclif/core';
 import { isaNames, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { limitsFor, measure, type Rate } from '../bench/measure.js';
-import { readBandwidth } from '../bench/read-bandwidth.js';
 import { decodeTraffic, type Traffic } from '../bench/traffic.js';
 import { findModel } from '../find-model.js';
 import { sharedFlags } from '../flags.js';
@@ -98,13 +97,14 @@ Other work on the machine spoils the numbers.`;
         );
       const loadSeconds = Number(process.hrtime.bigint() - begun) / 1e9;
       const [device] = await backend.discover();
-      const probe = () => backend.readBandwidth?.(threads) ?? readBandwidth(threads);
-      const before = flags.bandwidth ? await probe() : null;
+      const probe = async () => (flags.bandwidth ? ((await backend.readBandwidth?.(threads)) ?? null) : null);
+      const before = await probe();
       const measured = await measure(model, workload, () => process.hrtime.bigint());
       const traffic = decodeTraffic(model.compiled.programs, 'F16', batch, depth + Math.round(generate / 2));
       const stepBytes = traffic.weightBytes + traffic.kvBytes + traffic.stateBytes;
       const decodeBandwidth = measured.decode ? (stepBytes * measured.decode.mean) / batch : null;
-      const roof = before === null ? null : (before + (await probe())) / 2;
+      const after = await probe();
+      const roof = before === null || after === null ? null : (before + after) / 2;
       const report: BenchReport = {
         model: found.id,
         architecture: model.architecture.name,

@@ -1,6 +1,6 @@
 import { catalogue, type ErrorCode } from '@helexa/core';
-import { createArchitectureRegistry } from '@helexa/graph';
-import { type DeviceRates, measureBandwidth, type PreflightReport, preflight } from '@helexa/neuron';
+import { type Backend, createArchitectureRegistry } from '@helexa/graph';
+import { type DeviceRates, type PreflightReport, preflight } from '@helexa/neuron';
 import { Args, Flags } from '@oclif/core';
 import { openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
@@ -10,6 +10,9 @@ import { openSources, resolveModel } from '../resolve-model.js';
 import { loadNeuronSettings } from '../settings.js';
 import { bytesInWords, table } from '../table.js';
 
+/** As many as the device has. */
+const allThreads = 0;
+
 /** Whether a model could be loaded here, from headers alone. */
 export default class Preflight extends BaseCommand {
   static override summary = 'Tell whether a model can be loaded here, and what it would need.';
@@ -18,8 +21,8 @@ export default class Preflight extends BaseCommand {
 No weight is read or downloaded and nothing is allocated. What would be refused at load is refused here, with the same
 words, and what would make it possible is said.
 
-The forecast of speed is what memory and arithmetic allow. Without --bandwidth it rests on a short measurement of one
-thread, and real kernels, which use several, are faster on most machines.`;
+The forecast of speed is what memory and arithmetic allow. Without --bandwidth it rests on what this device reads in a short
+measurement, with all its threads; a device that cannot be measured gets no forecast.`;
   static override examples = [
     { description: 'A checkpoint folder.', command: '<%= config.bin %> preflight ./models/qwen3-0.6b' },
     {
@@ -62,10 +65,11 @@ thread, and real kernels, which use several, are faster on most machines.`;
     const { architectures } = await this.architectures();
     const backend = openBackend({ device: config.device }, (text) => this.notice(text));
     try {
+      const rates = await ratesOf(given, backend, ranks);
       const report = await preflight({
         ...(found.isRemote ? { source: { id: found.id, sources } } : { path: found.path }),
         quant: flags.quant ?? null,
-        rates: ratesOf(given),
+        ...(rates ? { rates } : {}),
         ...(deviceMemory === undefined ? {} : { deviceMemory }),
         registry: createArchitectureRegistry(architectures),
         backend,
@@ -156,7 +160,10 @@ thread, and real kernels, which use several, are faster on most machines.`;
   }
 
   private printSpeed({ speed }: PreflightReport): void {
-    if (!speed) return;
+    if (!speed) {
+      this.log('no forecast of speed: this device cannot be measured; --bandwidth gives its bandwidth');
+      return;
+    }
     const rounded = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(2));
     const decode = speed.decode.map(({ context, tokensPerSecond }) => `${rounded(tokensPerSecond)} at ${context}`);
     this.log(`decode, tokens per second by context: ${decode.join(', ')}`);
@@ -165,19 +172,18 @@ thread, and real kernels, which use several, are faster on most machines.`;
   }
 }
 
-function ratesOf({
-  bandwidth,
-  operations,
-}: {
-  bandwidth?: number | undefined;
-  operations?: number | undefined;
-}): DeviceRates {
-  const measured = bandwidth === undefined;
-  const rate = bandwidth ?? measureBandwidth(() => performance.now());
-  const source = measured ? 'measured with one thread' : 'given';
-  return {
+/** What was given, else what the device reads now, shared by the ranks on it; null when neither is known. */
+async function ratesOf(
+  { bandwidth, operations }: { bandwidth?: number | undefined; operations?: number | undefined },
+  backend: Backend,
+  ranks: number,
+): Promise<DeviceRates | null> {
+  const rates = (rate: number, source: string): DeviceRates => ({
     bandwidth: rate,
     operations: operations ?? null,
     basis: `a bandwidth of ${(rate / 1e9).toFixed(1)} GB/s (${source})`,
-  };
+  });
+  if (bandwidth !== undefined) return rates(bandwidth, 'given');
+  const measured = await backend.readBandwidth?.(allThreads);
+  return measured === undefined ? null : rates(measured / ranks, ranks === 1 ? 'measured' : 'measured, for each rank');
 }
