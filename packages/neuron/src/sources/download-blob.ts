@@ -3,7 +3,8 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { type Clock, CortexError } from '@helexa/core';
 import { withBlobLock } from './blob-lock.js';
-import { FileDigest } from './file-digest.js';
+import type { DigestThread } from './digest-thread.js';
+import type { FileDigest } from './file-digest.js';
 import type { HubCache } from './hub-cache.js';
 import { PassingFailure, passing, type RegistryAnswer, type RegistryClient } from './registry-client.js';
 import type { FileHash } from './repository-file.js';
@@ -22,6 +23,7 @@ export interface BlobDownload {
   readonly commit: string;
   readonly file: WholeFile;
   readonly clock: Clock;
+  readonly hasher: DigestThread;
   /** Bytes that are here now; falls when a file must begin anew. */
   readonly onBytes: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -72,12 +74,12 @@ class Transfer {
     try {
       await this.#resume(handle);
       await this.#fill(handle);
-      let wrong = this.#digest.mismatch();
+      let wrong = await this.#digest.mismatch();
       if (wrong !== null && this.#isResumed) {
         // What an earlier download left may be the wrong part: once more, all of it.
         await this.#restart(handle);
         await this.#fill(handle);
-        wrong = this.#digest.mismatch();
+        wrong = await this.#digest.mismatch();
       }
       if (wrong !== null) {
         await rm(this.#partial, { force: true });
@@ -86,13 +88,15 @@ class Transfer {
       }
       await handle.sync();
     } finally {
+      this.#digest.abandon();
       await handle.close();
     }
     await rename(this.#partial, this.#blob);
   }
 
   #newDigest(): FileDigest {
-    return new FileDigest(this.#download.file.hash, this.#download.file.bytes);
+    const { hasher, file } = this.#download;
+    return hasher.digest(file.hash, file.bytes);
   }
 
   /** Takes what an earlier download left into the digest. */
@@ -103,7 +107,7 @@ class Transfer {
     if (size === 0) return;
     for await (const chunk of createReadStream(this.#partial, { end: size - 1, highWaterMark: 1 << 20 })) {
       signal?.throwIfAborted();
-      this.#digest.update(chunk as Uint8Array);
+      await this.#digest.update(chunk as Uint8Array);
       this.#at += (chunk as Uint8Array).length;
     }
     this.#isResumed = true;
@@ -112,6 +116,7 @@ class Transfer {
 
   async #restart(handle: FileHandle): Promise<void> {
     await handle.truncate(0);
+    this.#digest.abandon();
     this.#digest = this.#newDigest();
     this.#at = 0;
     this.#isResumed = false;
@@ -147,7 +152,7 @@ class Transfer {
         if (this.#at + chunk.length > file.bytes) throw await this.#wrongLength(`more than ${file.bytes} bytes`);
         for (let written = 0; written < chunk.length; )
           written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
-        this.#digest.update(chunk);
+        await this.#digest.update(chunk);
         this.#at += chunk.length;
         onBytes(this.#at);
       }

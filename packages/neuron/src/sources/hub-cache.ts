@@ -48,6 +48,11 @@ export class HubCache {
     return (await isThere(this.snapshotPath(commit))) ? commit : null;
   }
 
+  /** Branches and tags that were fetched. */
+  async revisions(): Promise<string[]> {
+    return (await namesOf(join(this.folder, 'refs'))).toSorted();
+  }
+
   /** Files of a snapshot, links followed; dangling ones are not there. */
   async filesOf(commit: string): Promise<RepositoryFile[]> {
     const files: RepositoryFile[] = [];

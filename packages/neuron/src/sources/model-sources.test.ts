@@ -47,6 +47,26 @@ test('ModelSources lays a model out as other tools do, without what it does not 
   t.true((await readdir(join(folder, 'blobs'))).every((name) => /^[0-9a-f]+$/.test(name)));
 });
 
+test('ModelSources keeps every revision of a model beside the others, under its own id and reference', async (t) => {
+  const { registry, folder, fetch, sources } = await rig(t);
+  const tagged = new Uint8Array(randomBytes(200_000));
+  const commit = 'd'.repeat(40);
+  registry.repositories.set(`${id}@v1`, { files: { ...files, 'model.safetensors': tagged }, commit });
+  await fetch();
+  for (const name of ['v1', commit]) {
+    const repository = await sources.repository(`huggingface:${id}@${name}`);
+    t.is(repository.id, `${id}@${name}`);
+    t.is(repository.commit, commit);
+    const path = await sources.fetch(repository, ['model.safetensors']);
+    t.deepEqual(new Uint8Array(await readFile(join(path, 'model.safetensors'))), tagged);
+  }
+  t.deepEqual((await readdir(join(folder, 'refs'))).sort(), ['main', 'v1']);
+  t.is(await readFile(join(folder, 'refs', 'v1'), 'utf8'), commit);
+  t.deepEqual((await sources.cachedIds()).sort(), [id, `${id}@v1`]);
+  t.is(registry.sent.get('model.safetensors'), weights.length + tagged.length);
+  await t.throwsAsync(sources.repository(`${id}@absent`), { code: 'repo_not_found' });
+});
+
 test('ModelSources lists what has weights, whoever put it into the cache', async (t) => {
   const { fetch, sources, cacheFolder } = await rig(t);
   await fetch();

@@ -1,6 +1,7 @@
 import { type Clock, CortexError, type NeuronConfig } from '@helexa/core';
 import type { Logger } from 'pino';
 import { Agent } from 'undici';
+import { DigestThread } from './digest-thread.js';
 import { downloadBlob, type WholeFile } from './download-blob.js';
 import { cachedRepositories, HubCache } from './hub-cache.js';
 import { KeyLock } from './key-lock.js';
@@ -36,7 +37,6 @@ export interface DownloadPlan {
 }
 
 const defaultIdleTimeoutMs = 60_000;
-const revision = 'main';
 /** Times that a listing is tried when nothing else is known, and when the cache has one. */
 const listingAttempts = { alone: 5, cached: 2 };
 /** Left free on the disk of the cache. */
@@ -55,6 +55,7 @@ export class ModelSources {
   readonly #registries: ReadonlyMap<string, Registry>;
   readonly #agent: Agent;
   readonly #blobs = new KeyLock();
+  readonly #hasher = new DigestThread();
 
   private constructor(options: ModelSourcesOptions, registries: ReadonlyMap<string, Registry>) {
     this.#options = options;
@@ -79,7 +80,7 @@ export class ModelSources {
     const { cacheFolder } = this.#registryOf(source, id);
     if (cacheFolder === null) return null;
     if (!this.#options.hub.offline) return id;
-    return (await new HubCache(cacheFolder, source.repository).commitOf(revision)) === null ? null : id;
+    return (await new HubCache(cacheFolder, source.repository).commitOf(source.revision)) === null ? null : id;
   }
 
   /** The files of a model: from its registry, else, when that fails or is not asked, from the cache. */
@@ -88,9 +89,11 @@ export class ModelSources {
     const id = formatSourceId(source, this.#defaultScheme);
     const registry = this.#registryOf(source, id);
     const cache = cacheOf(registry, source);
+    const { revision } = source;
     const cached = await cache.guarded(() => cache.commitOf(revision));
     const fromCache = async (commit: string): Promise<Repository> => ({
       id,
+      revision,
       commit,
       from: 'cache',
       files: await cache.guarded(() => cache.filesOf(commit)),
@@ -108,7 +111,7 @@ export class ModelSources {
     try {
       const attempts = cached === null ? listingAttempts.alone : listingAttempts.cached;
       const { commit, files } = await client.listing(revision, attempts, signal);
-      return { id, commit, from: 'registry', files, cache, client };
+      return { id, revision, commit, from: 'registry', files, cache, client };
     } catch (error) {
       if (cached === null || signal?.aborted || !CortexError.isInstance(error)) throw error;
       this.#options.log.warn(
@@ -180,6 +183,7 @@ export class ModelSources {
               commit,
               file: wanted,
               clock: this.#options.clock,
+              hasher: this.#hasher,
               signal,
               onBytes: (bytes) => report(wanted, bytes),
             }),
@@ -197,7 +201,7 @@ export class ModelSources {
       options.signal?.throwIfAborted();
       if (stop.signal.aborted) throw stop.signal.reason;
     }
-    if (client) await cache.writeRef(revision, commit);
+    if (client && repository.revision !== commit) await cache.writeRef(repository.revision, commit);
     return cache.snapshotPath(commit);
   }
 
@@ -214,9 +218,11 @@ export class ModelSources {
       if (cacheFolder === null) continue;
       for (const repository of await cachedRepositories(cacheFolder)) {
         const cache = new HubCache(cacheFolder, repository);
-        const commit = await cache.commitOf(revision);
-        if (commit !== null && (await cache.hasWeights(commit)))
-          ids.push(formatSourceId({ scheme, repository }, this.#defaultScheme));
+        for (const revision of await cache.revisions()) {
+          const commit = await cache.commitOf(revision);
+          if (commit !== null && (await cache.hasWeights(commit)))
+            ids.push(formatSourceId({ scheme, repository, revision }, this.#defaultScheme));
+        }
       }
     }
     return ids;
@@ -224,6 +230,7 @@ export class ModelSources {
 
   async close(): Promise<void> {
     await this.#agent.destroy();
+    await this.#hasher.close();
   }
 
   async #wholeFiles(

@@ -8,6 +8,8 @@ import type { RepositoryFile } from './repository-file.js';
 export interface Repository {
   /** Canonical id of the model. */
   readonly id: string;
+  /** As it was asked for: a branch, a tag or a commit. */
+  readonly revision: string;
   readonly commit: string;
   /** `cache` when the registry was not asked or did not answer. */
   readonly from: 'registry' | 'cache';

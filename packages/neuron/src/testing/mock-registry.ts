@@ -8,6 +8,8 @@ export type MockFile = Uint8Array | { readonly head: Uint8Array; readonly bytes:
 
 export interface MockRepository {
   readonly files: Readonly<Record<string, MockFile>>;
+  /** Of a revision beside `main`, which stands in the registry as `org/name@revision`. */
+  readonly commit?: string;
   /** Whether the listing has lengths and hashes, as `?blobs=true` wants; true when absent. */
   readonly hasBlobs?: boolean;
 }
@@ -42,7 +44,7 @@ export interface MockRegistry {
   close(): Promise<void>;
 }
 
-const commit = 'c'.repeat(40);
+const mainCommit = 'c'.repeat(40);
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const gitHash = (bytes: Uint8Array) => createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
 const sizeOf = (file: MockFile): number => (file instanceof Uint8Array ? file.length : file.bytes);
@@ -78,6 +80,13 @@ export async function startMockRegistry(
     },
   };
 
+  /** The content that a branch, a tag or a commit of a repository names. */
+  function revisionOf(name: string, revision: string): MockRepository | undefined {
+    if (revision === 'main' || revision === mainCommit) return registry.repositories.get(name);
+    const revisions = [...registry.repositories].filter(([key]) => key.startsWith(`${name}@`));
+    return revisions.find(([key, { commit }]) => key === `${name}@${revision}` || commit === revision)?.[1];
+  }
+
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request: MockRequest = {
       method: incoming.method ?? 'GET',
@@ -98,9 +107,9 @@ export async function startMockRegistry(
       return;
     }
     const path = decodeURIComponent(request.path.split('?')[0]!);
-    const listing = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/main$/.exec(path);
+    const listing = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/([^/]+)$/.exec(path);
     const resolve = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path);
-    const repository = registry.repositories.get((listing ?? resolve)?.[1] ?? '');
+    const repository = revisionOf((listing ?? resolve)?.[1] ?? '', (listing ?? resolve)?.[2] ?? '');
     if (!repository) {
       response.writeHead(404, { 'x-error-code': 'RepoNotFound' }).end();
       return;
@@ -156,7 +165,7 @@ export async function startMockRegistry(
   return registry;
 }
 
-function describe({ files, hasBlobs = true }: MockRepository) {
+function describe({ files, hasBlobs = true, commit = mainCommit }: MockRepository) {
   const siblings = Object.entries(files).map(([rfilename, file]) => {
     if (!hasBlobs) return { rfilename };
     const { lfs, hex } = hashOf(rfilename, file);
