@@ -27,6 +27,11 @@ export interface Backend {
   discover(): Promise<readonly DeviceInfo[]>;
   /** Bytes per second that a device reads weights at most, measured now with `threads` threads; absent: not known. */
   readBandwidth?(threads: number): Promise<number>;
+  /**
+   * What `load` would take for each rank, scratch and padding included, without taking any of it; absent: what the plan says.
+   * Throws what `load` would.
+   */
+  measureMemory?(spec: ModelSpec): readonly MemoryReport[];
   /** Allocates everything one model needs. Weights come next, by `upload`, then `seal`. */
   load(spec: ModelSpec): Promise<DeviceModel>;
   dispose(): Promise<void>;

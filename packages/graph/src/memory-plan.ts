@@ -1,5 +1,5 @@
 import { rowBytes } from '@helexa/core';
-import type { KvFormat } from './backend.js';
+import type { KvFormat, MemoryReport } from './backend.js';
 import { type Program, pageTokens } from './program.js';
 import { layoutStep, type StepLimits, stateCount } from './step.js';
 
@@ -26,6 +26,15 @@ const kvElementBytes: Readonly<Record<KvFormat, number>> = { F32: 4, F16: 2, BF1
 export function planBytes(programs: readonly Program[], limits: StepLimits, kvFormat: KvFormat): MemoryPlan {
   return { ranks: programs.map((program) => rankBytes(program, limits, kvFormat)) };
 }
+
+/** A plan with what the backend itself says that it takes, scratch and padding included. */
+export const measuredPlan = (plan: MemoryPlan, measured: readonly MemoryReport[]): MemoryPlan => ({
+  ranks: plan.ranks.map((rank, index) => {
+    const { weightBytes, kvBytes, stateBytes, activationBytes, stepBytes } = measured[index]!;
+    const totalBytes = weightBytes + kvBytes + stateBytes + activationBytes + stepBytes;
+    return { ...rank, weightBytes, kvBytes, stateBytes, activationBytes, stepBytes, totalBytes };
+  }),
+});
 
 function rankBytes(program: Program, limits: StepLimits, kvFormat: KvFormat): RankMemory {
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

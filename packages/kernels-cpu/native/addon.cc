@@ -11,6 +11,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createDevice", Napi::Function::New(env, bridge::create_device));
   exports.Set("closeDevice", Napi::Function::New(env, bridge::close_device));
   exports.Set("load", Napi::Function::New(env, bridge::load));
+  exports.Set("measure", Napi::Function::New(env, bridge::measure));
   exports.Set("upload", Napi::Function::New(env, bridge::upload));
   exports.Set("seal", Napi::Function::New(env, bridge::seal));
   exports.Set("step", Napi::Function::New(env, bridge::step));

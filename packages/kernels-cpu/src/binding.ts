@@ -7,6 +7,8 @@ export interface NativeBinding {
   createDevice(): NativeDevice;
   closeDevice(device: NativeDevice): Promise<null | NativeFailure>;
   load(device: NativeDevice, spec: NativeSpec): Promise<NativeModel | NativeFailure>;
+  /** What `load` would allocate, without allocating any of it. */
+  measure(spec: NativeSpec): { readonly memory: readonly NativeMemory[] } | NativeFailure;
   upload(
     model: NativeHandle,
     rank: number,
@@ -72,12 +74,15 @@ export interface NativeModel {
   readonly handle: NativeHandle;
   readonly buffer: ArrayBuffer;
   readonly threads: number;
-  readonly memory: readonly {
-    readonly weightBytes: number;
-    readonly kvBytes: number;
-    readonly stateBytes: number;
-    readonly activationBytes: number;
-  }[];
+  readonly memory: readonly NativeMemory[];
+}
+
+/** Bytes of one rank. */
+export interface NativeMemory {
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+  readonly stateBytes: number;
+  readonly activationBytes: number;
 }
 
 /** Native code never throws: it answers its status. */

@@ -7,12 +7,14 @@ import {
   type FusedOp,
   type KvFormat,
   layoutStep,
+  type MemoryReport,
   type ModelSpec,
   type OpName,
+  type StepLayout,
   visionOps,
 } from '@helexa/graph';
-import { isFailure, loadBinding, type NativeBinding, type NativeDevice } from './binding.js';
-import { CpuModel } from './cpu-model.js';
+import { isFailure, loadBinding, type NativeBinding, type NativeDevice, type NativeSpec } from './binding.js';
+import { CpuModel, memoryReport } from './cpu-model.js';
 import { toCortexError } from './native-error.js';
 import { kvFormats, nativeSpec, weightFormats } from './native-spec.js';
 
@@ -140,6 +142,13 @@ class CpuBackend implements Backend {
     return speed;
   }
 
+  measureMemory(spec: ModelSpec): readonly MemoryReport[] {
+    const { layout, native } = this.#specOf(spec);
+    const measured = this.#binding.measure(native);
+    if (isFailure(measured)) throw toCortexError(measured);
+    return memoryReport(measured.memory, layout);
+  }
+
   async load(spec: ModelSpec): Promise<DeviceModel> {
     this.#mustLive();
     const loading = this.#load(spec);
@@ -151,7 +160,7 @@ class CpuBackend implements Backend {
     }
   }
 
-  async #load(spec: ModelSpec): Promise<CpuModel> {
+  #specOf(spec: ModelSpec): { readonly layout: StepLayout; readonly native: NativeSpec } {
     const wrong = spec.devices.find((device) => device !== 0);
     if (wrong !== undefined || spec.devices.length !== spec.programs.length)
       throw new CortexError('program_invalid', {
@@ -160,7 +169,11 @@ class CpuBackend implements Backend {
       });
     const layout = layoutStep(spec.limits);
     const threads = spec.threads ?? this.#threads;
-    const native = nativeSpec(spec, layout, { isa: this.#isa, threads });
+    return { layout, native: nativeSpec(spec, layout, { isa: this.#isa, threads }) };
+  }
+
+  async #load(spec: ModelSpec): Promise<CpuModel> {
+    const { layout, native } = this.#specOf(spec);
     this.#device ??= this.#binding.createDevice();
     const loaded = await this.#binding.load(this.#device, native);
     if (isFailure(loaded)) throw toCortexError(loaded);

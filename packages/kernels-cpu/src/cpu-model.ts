@@ -1,7 +1,11 @@
 import { CortexError } from '@helexa/core';
 import type { DeviceModel, MemoryReport, Program, StepLayout, StepReport } from '@helexa/graph';
-import { isFailure, type NativeBinding, type NativeFailure, type NativeModel } from './binding.js';
+import { isFailure, type NativeBinding, type NativeFailure, type NativeMemory, type NativeModel } from './binding.js';
 import { toCortexError } from './native-error.js';
+
+/** The memory of all ranks. They share one step buffer: rank 0 answers for it. */
+export const memoryReport = (ranks: readonly NativeMemory[], layout: StepLayout): readonly MemoryReport[] =>
+  ranks.map((rank, index) => ({ ...rank, stepBytes: index === 0 ? layout.size * 4 : 0 }));
 
 /** One model on the CPU device thread. Its owner disposes it; a disposed backend disposes what is left. */
 export class CpuModel implements DeviceModel {
@@ -28,11 +32,7 @@ export class CpuModel implements DeviceModel {
     this.#onDispose = options.onDispose;
     this.layout = options.layout;
     this.buffer = options.native.buffer;
-    // Ranks share one step buffer: rank 0 answers for it.
-    this.memory = options.native.memory.map((rank, index) => ({
-      ...rank,
-      stepBytes: index === 0 ? options.layout.size * 4 : 0,
-    }));
+    this.memory = memoryReport(options.native.memory, options.layout);
   }
 
   /** Worker threads over all ranks. */

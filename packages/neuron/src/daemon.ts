@@ -208,6 +208,7 @@ const loadPlan = (spec: ModelSpec, registry: ArchitectureRegistry, backend: Back
   ranks: spec.tensorParallel,
   kvFormat: config.engine.kv_format,
   limits: requestedLimits(config),
+  threads: config.threads,
 });
 
 const refuseListen = (address: string): never => {

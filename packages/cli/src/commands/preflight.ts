@@ -74,6 +74,7 @@ measurement, with all its threads; a device that cannot be measured gets no fore
         registry: createArchitectureRegistry(architectures),
         backend,
         ranks,
+        threads: config.threads,
         limits: {
           maxRows: config.engine.max_rows,
           maxSequences: config.engine.max_sequences,

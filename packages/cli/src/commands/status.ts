@@ -4,7 +4,8 @@ import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
 import { fetchModels, getJson, type ListedModel } from '../gateway-client.js';
 import { loadGatewaySettings } from '../settings.js';
-import { table } from '../table.js';
+import { durationInWords, table } from '../table.js';
+import { progressInWords } from '../watch-load.js';
 
 interface GatewayHealth {
   readonly status?: string;
@@ -13,14 +14,36 @@ interface GatewayHealth {
 }
 
 interface NeuronHealth {
+  readonly status?: string;
   readonly uptime_secs?: number;
+  readonly activation?: { readonly failed?: readonly { readonly model_id: string; readonly error: string }[] };
+  readonly device_faults?: readonly {
+    readonly backend?: string;
+    readonly state?: string;
+    readonly reason?: string;
+    readonly restarts?: number;
+  }[];
   readonly devices?: readonly Readonly<Record<string, unknown>>[];
   readonly models?: readonly (Readonly<Record<string, unknown>> & { readonly id?: string })[];
 }
 
+/** A model as its neuron lists it. */
+interface HeldModel {
+  readonly id: string;
+  readonly status: string;
+  readonly progress?: Parameters<typeof progressInWords>[0];
+  readonly error?: { readonly code?: string; readonly message?: string };
+}
+
 /** One neuron as it answers for itself, or the reason why it does not. */
 type NeuronStatus =
-  | { readonly name: string; readonly endpoint: string; readonly health: NeuronHealth }
+  | {
+      readonly name: string;
+      readonly endpoint: string;
+      readonly health: NeuronHealth;
+      /** What it holds or is about to. */
+      readonly held: readonly HeldModel[];
+    }
   | { readonly name: string; readonly endpoint: string; readonly unreachable: string };
 
 interface Status {
@@ -87,24 +110,34 @@ a gateway that does not answer is an error.`;
     );
     if (neurons.length === 0) return;
     const rows = neurons.flatMap((neuron) => {
-      if ('unreachable' in neuron) return [[neuron.name, 'down', '-', '-', '-', neuron.unreachable]];
-      const devices =
-        (neuron.health.devices ?? []).map((device) => text(device['name'] ?? device['index'])).join(', ') || '-';
-      const loaded = neuron.health.models ?? [];
-      const up = `${text(neuron.health.uptime_secs)} s`;
-      return loaded.length === 0
-        ? [[neuron.name, 'up', up, devices, '-', '-']]
-        : loaded.map((model) => [
-            neuron.name,
-            'up',
-            up,
-            devices,
-            text(model.id),
-            `${text(model['in_flight'])} running, ${text(model['queue_depth'])} waiting`,
-          ]);
+      if ('unreachable' in neuron) return [[neuron.name, 'down', '-', '-', '-', '-', neuron.unreachable]];
+      const { health, held } = neuron;
+      const devices = (health.devices ?? [])
+        .map((device) => `${text(device['backend'])} ${text(device['index'])}`)
+        .join(', ');
+      const up = health.uptime_secs === undefined ? '-' : durationInWords(health.uptime_secs);
+      const own = [neuron.name, text(health.status), up, devices || '-'];
+      return held.length === 0
+        ? [[...own, '-', '-', '-']]
+        : held.map((model) => [...own, model.id, model.status, activityOf(model, health)]);
     });
-    this.log(`\n${table(['neuron', 'state', 'since', 'devices', 'model', 'load'], rows, styled)}`);
+    this.log(`\n${table(['neuron', 'state', 'up for', 'devices', 'model', 'status', 'activity'], rows, styled)}`);
+    for (const neuron of neurons) {
+      if ('unreachable' in neuron) continue;
+      for (const { backend, state, reason, restarts } of neuron.health.device_faults ?? [])
+        this.log(
+          `${neuron.name}: a device of ${text(backend)} was lost (${text(state)}, restarts ${text(restarts)}): ${text(reason)}`,
+        );
+    }
   }
+}
+
+/** What a model does now: its requests, how far its load is, or why it failed. */
+function activityOf({ id, progress, error }: HeldModel, { models = [] }: NeuronHealth): string {
+  if (progress) return progressInWords(progress);
+  if (error) return text(error.message ?? error.code);
+  const load = models.find((model) => model.id === id);
+  return load ? `${text(load['in_flight'])} running, ${text(load['queue_depth'])} waiting` : '-';
 }
 
 interface AskedNeuron extends SecretSetting {
@@ -115,7 +148,13 @@ interface AskedNeuron extends SecretSetting {
 async function askNeuron({ name, endpoint, ...secret }: AskedNeuron): Promise<NeuronStatus> {
   try {
     const token = await readSecret(secret);
-    return { name, endpoint, health: (await getJson(`neuron '${name}'`, endpoint, '/health', token)) as NeuronHealth };
+    const what = `neuron '${name}'`;
+    const health = (await getJson(what, endpoint, '/health', token)) as NeuronHealth;
+    const models = await getJson(what, endpoint, '/models', token);
+    const held = Array.isArray(models) ? (models as HeldModel[]).filter(({ status }) => status !== 'unloaded') : [];
+    const failed = (health.activation?.failed ?? []).filter((each) => held.every(({ id }) => id !== each.model_id));
+    const absent = failed.map(({ model_id: id, error }) => ({ id, status: 'failed', error: { message: error } }));
+    return { name, endpoint, health, held: [...held, ...absent] };
   } catch (error) {
     if (!CortexError.isInstance(error)) throw error;
     return { name, endpoint, unreachable: error.message };

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { chatCompletionRequest } from './openai-chat.js';
 import { tokenIds } from './openai-completions.js';
-import { modelLimit } from './openai-models.js';
+import { loadProgress, modelLimit } from './openai-models.js';
 
 /** One row of `GET /models`: a model that the neuron holds, or has on disk. */
 export const neuronModel = z.object({
@@ -20,6 +20,8 @@ export const neuronModel = z.object({
   vram_used_mb: z.number().nullish(),
   /** Why a model with status `failed` could not be loaded. */
   error: z.looseObject({ code: z.string() }).optional(),
+  /** Of a model that is loading or recovering. */
+  progress: loadProgress.optional(),
   servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }).optional(),
 });
 export const neuronModels = z.array(neuronModel);

@@ -15,6 +15,16 @@ export const modelStatus = z.enum([
 
 export const modelLimit = z.object({ context: z.int(), input: z.int().optional(), output: z.int().optional() });
 
+/** How far a load is, in the phase that it is in. */
+export const loadProgress = z.looseObject({
+  phase: z.string().optional(),
+  bytes: z.number(),
+  /** 0: not known. */
+  total_bytes: z.number(),
+  bytes_per_second: z.number().nullish(),
+  eta_seconds: z.number().nullish(),
+});
+
 export const modelEntry = z.object({
   id: z.string(),
   object: z.literal('model'),
@@ -23,7 +33,14 @@ export const modelEntry = z.object({
   loaded: z.boolean().optional(),
   feasible_on: z.array(z.string()).optional(),
   locations: z
-    .array(z.object({ node: z.string(), status: z.string(), vram_estimate_mb: z.number().nullable() }))
+    .array(
+      z.object({
+        node: z.string(),
+        status: z.string(),
+        vram_estimate_mb: z.number().nullable(),
+        progress: loadProgress.optional(),
+      }),
+    )
     .optional(),
   capabilities: z.array(z.string()).optional(),
   limit: modelLimit.optional(),

@@ -45,7 +45,9 @@ const describeModel = (fleet: Fleet, id: string, options: ListOptions): ModelEnt
   const limit = tightest(models.map((model) => model.limit)) ?? entry?.limit;
   const locations = found.map(({ node, model }): Location => {
     const status = node.healthy ? model.status : 'unreachable';
-    return { node: node.name, status, vram_estimate_mb: model.vram_used_mb ?? entry?.vram_mb ?? null };
+    const estimate = model.vram_used_mb ?? entry?.vram_mb ?? null;
+    const progress = model.progress ? { progress: model.progress } : {};
+    return { node: node.name, status, vram_estimate_mb: estimate, ...progress };
   });
   const isLoading = (node: string): boolean => options.jobs.some((job) => job.node === node && job.model === id);
   const known = locations.map((each) =>

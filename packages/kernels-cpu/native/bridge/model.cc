@@ -34,13 +34,9 @@ std::shared_ptr<LoadedModel> model_of(const Napi::CallbackInfo& info) { return *
 
 Status gone() { return failure(Code::disposed, "the model"); }
 
-Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) {
-  const Napi::Object object = Napi::Object::New(env);
-  auto* held = new std::shared_ptr<Block>(loaded->buffer);
-  object.Set("buffer", Napi::ArrayBuffer::New(env, loaded->buffer->data(), loaded->buffer->size(),
-                                              [](Napi::BasicEnv, void*, std::shared_ptr<Block>* block) { delete block; }, held));
+Napi::Array describe_memory(Napi::Env env, const std::vector<RankMemory>& ranks) {
   const Napi::Array memory = Napi::Array::New(env);
-  for (const RankMemory& rank : loaded->model->memory) {
+  for (const RankMemory& rank : ranks) {
     const Napi::Object entry = Napi::Object::New(env);
     entry.Set("weightBytes", rank.weight_bytes);
     entry.Set("kvBytes", rank.kv_bytes);
@@ -48,7 +44,26 @@ Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) 
     entry.Set("activationBytes", rank.activation_bytes);
     memory.Set(memory.Length(), entry);
   }
-  object.Set("memory", memory);
+  return memory;
+}
+
+// Why a spec cannot be looked at before its own checks.
+Status check_spec(const ModelSpec& spec) {
+  // The spec's own checks come later; nothing here may overflow before them.
+  constexpr int64_t most_words = int64_t{1} << 36;
+  if (spec.step_words < 1 || spec.step_words > most_words) {
+    return failure(Code::program_invalid, "the step buffer has no size");
+  }
+  if (!spec.kernels || !spec.matmul) return failure(Code::program_invalid, "the instruction set is not available");
+  return {};
+}
+
+Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) {
+  const Napi::Object object = Napi::Object::New(env);
+  auto* held = new std::shared_ptr<Block>(loaded->buffer);
+  object.Set("buffer", Napi::ArrayBuffer::New(env, loaded->buffer->data(), loaded->buffer->size(),
+                                              [](Napi::BasicEnv, void*, std::shared_ptr<Block>* block) { delete block; }, held));
+  object.Set("memory", describe_memory(env, loaded->model->memory));
   object.Set("threads", static_cast<double>(loaded->model->workers.size()));
   object.Set("handle", wrap(env, loaded));
   return object;
@@ -66,26 +81,32 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   auto spec = std::make_shared<ModelSpec>(read_spec(info[1].As<Napi::Object>()));
   auto job = std::make_unique<Job>(info.Env());
   job->work = [loaded, spec]() -> Status {
-    // The spec's own checks come later; nothing here may overflow before them.
-    constexpr int64_t most_words = int64_t{1} << 36;
-    if (spec->step_words < 1 || spec->step_words > most_words) {
-      return failure(Code::program_invalid, "the step buffer has no size");
-    }
-    if (!spec->kernels || !spec->matmul) return failure(Code::program_invalid, "the instruction set is not available");
+    Status status = check_spec(*spec);
+    if (!status.ok()) return status;
     loaded->buffer = std::make_shared<Block>();
     const size_t bytes = static_cast<size_t>(spec->step_words) * sizeof(int32_t);
     if (static_cast<double>(bytes) > machine_memory().free_bytes || !loaded->buffer->allocate(bytes)) {
-      Status status = failure(Code::out_of_memory, "step buffer");
+      status = failure(Code::out_of_memory, "step buffer");
       status.want_bytes = static_cast<double>(bytes);
       status.have_bytes = machine_memory().free_bytes;
       return status;
     }
-    Status status;
     loaded->model = Model::load(std::move(*spec), reinterpret_cast<int32_t*>(loaded->buffer->data()), status);
     return status;
   };
   job->result = [loaded](Napi::Env env) { return describe(env, loaded); };
   return loaded->device->submit(info.Env(), std::move(job));
+}
+
+Napi::Value measure(const Napi::CallbackInfo& info) {
+  ModelSpec spec = read_spec(info[0].As<Napi::Object>());
+  Status status = check_spec(spec);
+  std::vector<RankMemory> memory;
+  if (status.ok()) status = Model::measure(std::move(spec), memory);
+  if (!status.ok()) return failure_value(info.Env(), status);
+  const Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("memory", describe_memory(info.Env(), memory));
+  return object;
 }
 
 Napi::Value upload(const Napi::CallbackInfo& info) {

@@ -11,6 +11,8 @@ Napi::Value create_device(const Napi::CallbackInfo& info);
 Napi::Value close_device(const Napi::CallbackInfo& info);
 // load(device, spec): Promise<{ handle, buffer, memory } | failure>
 Napi::Value load(const Napi::CallbackInfo& info);
+// measure(spec): { memory } | failure
+Napi::Value measure(const Napi::CallbackInfo& info);
 // upload(handle, rank, tensor, rowStart, bytes): Promise<null | failure>
 Napi::Value upload(const Napi::CallbackInfo& info);
 // seal(handle): Promise<null | failure>

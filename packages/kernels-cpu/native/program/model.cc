@@ -113,6 +113,19 @@ std::unique_ptr<Model> Model::load(ModelSpec spec, int32_t* step_words, Status& 
   }
 }
 
+Status Model::measure(ModelSpec spec, std::vector<RankMemory>& memory) {
+  try {
+    Model model;
+    model.spec = std::move(spec);
+    model.measured_only = true;
+    const Status status = model.build(nullptr);
+    memory = std::move(model.memory);
+    return status;
+  } catch (const std::bad_alloc&) {
+    return no_memory(0);
+  }
+}
+
 Status Model::build(int32_t* step_words) {
   Status status = check_limits(spec.limits);
   if (!status.ok()) return status;
@@ -157,6 +170,7 @@ Status Model::build(int32_t* step_words) {
     status = allocate_rank(*rank);
     if (!status.ok()) return status;
   }
+  if (measured_only) return {};
   step = std::make_unique<Step>(spec.limits, spec.offsets, step_words);
   team = std::make_unique<Team>(static_cast<int>(workers.size()));
   all.configure(team->workers(), team->spin_ns());
@@ -250,13 +264,14 @@ Status Model::allocate_rank(Rank& rank) {
   const size_t activation_bytes = static_cast<size_t>(rank.spec.arena_elements) * sizeof(float);
   const double total = static_cast<double>(weights.size()) + static_cast<double>(cache.size()) +
                        static_cast<double>(states.size()) + static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes);
+  memory.push_back({static_cast<double>(weights.size()), static_cast<double>(cache.size()), static_cast<double>(states.size()),
+                    static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes)});
+  if (measured_only) return {};
   if (total > machine_memory().free_bytes || !rank.weights.allocate(weights.size()) || !rank.cache.allocate(cache.size()) ||
       !rank.states.allocate(states.size()) ||
       !rank.scratch.allocate(scratch.size()) || !rank.activations.allocate(activation_bytes)) {
     return no_memory(total);
   }
-  memory.push_back({static_cast<double>(weights.size()), static_cast<double>(cache.size()), static_cast<double>(states.size()),
-                    static_cast<double>(scratch.size()) + static_cast<double>(activation_bytes)});
 
   rank.arena = reinterpret_cast<float*>(rank.activations.data());
   for (size_t i = 0; i < tensor_starts.size(); ++i) {

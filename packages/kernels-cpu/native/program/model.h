@@ -149,6 +149,9 @@ struct Model {
   // Null and a status when the spec is refused or memory does not suffice.
   static std::unique_ptr<Model> load(ModelSpec spec, int32_t* step_words, Status& status);
 
+  // What `load` would allocate for each rank, without allocating any of it.
+  static Status measure(ModelSpec spec, std::vector<RankMemory>& memory);
+
   Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size);
   // On failure `instruction` is the tensor and `want_bytes` the rank that lacks rows.
   Status seal();
@@ -162,6 +165,8 @@ struct Model {
   Barrier all;
   std::vector<RankMemory> memory;
   bool sealed = false;
+  // Sizes are computed and nothing is allocated: there is nothing to run.
+  bool measured_only = false;
 
  private:
   Status build(int32_t* step_words);

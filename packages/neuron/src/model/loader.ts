@@ -8,9 +8,13 @@ import {
   compile,
   type DeviceModel,
   type KvFormat,
+  type MemoryPlan,
   type ModelFacts,
+  measuredPlan,
+  pageTokens,
   planBytes,
   type StepLayout,
+  type StepLimits,
 } from '@helexa/graph';
 import { chooseVision } from '../vision/choose-vision.js';
 import type { ImageParameters } from '../vision/image-parameters.js';
@@ -79,7 +83,10 @@ export interface PlannedModel {
 const loadBuffers = { concurrency: 8, bufferBytes: 8 * 2 ** 20 };
 
 export interface PlanOptions
-  extends Pick<LoadModelOptions, 'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits' | 'quant'> {
+  extends Pick<
+    LoadModelOptions,
+    'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits' | 'quant' | 'threads'
+  > {
   /** Headers that were read already, perhaps of files that are not here yet. */
   readonly checkpoint?: Checkpoint;
   /** The folder that they are of, when it is not here yet. */
@@ -114,8 +121,20 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
     }),
   );
   const availableBytes = groups.reduce((sum, group) => sum + group.freeBytes, 0);
-  const decided = fitDevices(draft, compiled.plan, groups, requested);
-  const plan = planBytes(compiled.programs, decided.limits, kvFormat);
+  const { programs } = compiled;
+  const { threads } = options;
+  const planAt = (at: StepLimits): MemoryPlan => {
+    // Ranks may be meant for devices that are elsewhere: they are measured as if they were here.
+    const here = programs.map(() => found[0]?.index ?? 0);
+    const spec = { programs, devices: here, limits: at, kvFormat, ...(threads === undefined ? {} : { threads }) };
+    const measured = backend.measureMemory?.(spec);
+    const plan = planBytes(programs, at, kvFormat);
+    return measured ? measuredPlan(plan, measured) : plan;
+  };
+  // One context's pages: a pool that no memory holds may be more than a backend can count.
+  const onePool = { ...limits, pages: Math.ceil(limits.maxContext / pageTokens) };
+  const decided = fitDevices(draft, planAt(onePool), groups, requested);
+  const plan = planAt(decided.limits);
   const { images } = vision;
   return {
     checkpoint,

@@ -19,6 +19,8 @@ export interface PreflightOptions {
   readonly ranks: number;
   readonly kvFormat?: KvFormat;
   readonly limits: RequestedLimits;
+  /** Worker threads that the model would have, where a backend has such. */
+  readonly threads?: number | undefined;
   /** Names a GGUF file of the repository, or what safetensors become as they are read. */
   readonly quant?: string | null;
   /** Free memory of each rank's device, for devices that are not here. */
@@ -113,11 +115,12 @@ export async function preflight(options: PreflightOptions): Promise<PreflightRep
   }
 }
 
-const planOptions = ({ registry, backend, ranks, kvFormat, limits, deviceMemory }: PreflightOptions) => ({
+const planOptions = ({ registry, backend, ranks, kvFormat, limits, threads, deviceMemory }: PreflightOptions) => ({
   registry,
   backend,
   ranks,
   limits,
+  threads,
   ...(kvFormat === undefined ? {} : { kvFormat }),
   ...(deviceMemory === undefined ? {} : { deviceMemory }),
 });

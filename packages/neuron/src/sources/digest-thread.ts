@@ -81,7 +81,9 @@ export class DigestThread {
     worker.unref();
     worker.on('message', (answer: DigestAnswer) => this.#hear(answer));
     worker.on('error', (cause: Error) => {
-      this.#failAll(new CortexError('internal_error', { reason: 'the thread that hashes downloads failed' }, { cause }));
+      this.#failAll(
+        new CortexError('internal_error', { reason: 'the thread that hashes downloads failed' }, { cause }),
+      );
     });
     this.#worker = worker;
     return worker;

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { access, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { access, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CortexError, type ErrorCode } from '@helexa/core';
 import test, { type ExecutionContext } from 'ava';
@@ -65,6 +65,20 @@ test('ModelSources keeps every revision of a model beside the others, under its 
   t.deepEqual((await sources.cachedIds()).sort(), [id, `${id}@v1`]);
   t.is(registry.sent.get('model.safetensors'), weights.length + tagged.length);
   await t.throwsAsync(sources.repository(`${id}@absent`), { code: 'repo_not_found' });
+});
+
+test('ModelSources ends with a type when the disk is full, and goes on when there is room', async (t) => {
+  const { folder, fetch } = await rig(t);
+  const blobs = join(folder, 'blobs');
+  const hex = createHash('sha256').update(weights).digest('hex');
+  await mkdir(blobs, { recursive: true });
+  // A file on which every write fails with ENOSPC.
+  await symlink('/dev/full', join(blobs, `${hex}.incomplete`));
+  t.is(await codeOf(t, fetch()), 'disk_full');
+  t.false((await readdir(blobs)).some((name) => name === hex || name.endsWith('.lock')));
+  await rm(join(blobs, `${hex}.incomplete`));
+  await fetch();
+  t.deepEqual(new Uint8Array(await readFile(join(blobs, hex))), weights);
 });
 
 test('ModelSources lists what has weights, whoever put it into the cache', async (t) => {
