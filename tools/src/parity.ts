@@ -1,43 +1,21 @@
 /**
  * Compares models with what an independent implementation computed: logits of every position and the tokens that follow,
  * with the prompt fed whole, in chunks, token by token and in a mixed batch. A folder of chat templates with their
- * `cases.json` is compared text by text.
+ * `cases.json` is compared text by text. A table of all settings ends the report.
  *
- * @example npm run parity -- --device cpu --tp 2 --mode all path/to/checkpoints path/to/gguf/index.json
+ * @example npm run parity -- --device all --tp all path/to/checkpoints path/to/gguf/index.json path/to/templates
  */
 import { parseArgs } from 'node:util';
 import { CortexError } from '@helexa/core';
-import { type Backend, createArchitectureRegistry, type KvFormat } from '@helexa/graph';
-import { loadModel } from '@helexa/neuron';
-import { checkImages } from './parity/check-images.js';
+import type { KvFormat } from '@helexa/graph';
+import { checkModel } from './parity/check-model.js';
 import { checkTemplates, holdsTemplates } from './parity/check-templates.js';
-import { failedTokenizerCases } from './parity/check-tokenizer.js';
-import { compareLogits } from './parity/compare-logits.js';
-import { findParityModels, type ParityCase, type ParityModel } from './parity/parity-cases.js';
-import { type FeedMode, runCases } from './parity/run-cases.js';
-import { StepDriver } from './parity/step-driver.js';
-import { isWithin, toleranceOf } from './parity/tolerance.js';
-import { architectures } from './shared/architectures.js';
+import { findParityModels } from './parity/parity-cases.js';
+import type { ParityLine, ParityVerdict } from './parity/parity-line.js';
+import type { FeedMode } from './parity/run-cases.js';
+import { type ParityColumn, summaryTable, wrongRefusals } from './parity/summary.js';
 import { openBackend } from './shared/open-backend.js';
 import { runTool } from './shared/run-tool.js';
-
-/** One line of the report. */
-interface Line {
-  readonly model: string;
-  readonly case: string;
-  readonly mode: string;
-  readonly verdict: 'ok' | 'FAIL' | 'refused' | 'skipped';
-  readonly text: string;
-  readonly figures?: object;
-}
-
-interface Settings {
-  readonly backend: Backend;
-  readonly ranks: number;
-  readonly kv: KvFormat;
-  readonly modes: readonly FeedMode[];
-  readonly skipsUnsupported: boolean;
-}
 
 const modes: Readonly<Record<string, readonly FeedMode[]>> = {
   whole: [{ name: 'whole', chunk: Number.POSITIVE_INFINITY, together: false }],
@@ -46,11 +24,15 @@ const modes: Readonly<Record<string, readonly FeedMode[]>> = {
   batch: [{ name: 'batch', chunk: 17, together: true }],
 };
 
-/** Logits kept for the report are bounded: longer prompts are fed in more steps. */
-const maxLogitBytes = 256 * 2 ** 20;
+/** What `all` stands for. */
+const everyTp = '1,2,4';
+const everyIsa = 'avx512,avx2,portable';
+const everyDevice = 'reference,cpu';
 
-/** Errors that say this build cannot run a model, rather than that it runs it wrongly. */
-const unsupportedCodes = new Set(['architecture_unknown', 'tensor_format', 'op_unsupported']);
+interface Target {
+  readonly device: string;
+  readonly isa: string;
+}
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -64,53 +46,91 @@ async function main(args: string[]): Promise<number> {
       kv: { type: 'string', default: 'F32' },
       json: { type: 'boolean', default: false },
       'skip-unsupported': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
   const chosen = values.mode === 'all' ? Object.values(modes).flat() : modes[values.mode];
-  const ranks = Number(values.tp);
-  if (positionals.length === 0 || chosen === undefined || !/^(?:F32|F16|BF16)$/.test(values.kv) || !(ranks >= 1)) {
+  const ranks = (values.tp === 'all' ? everyTp : values.tp).split(',').map(Number);
+  const isGood = chosen !== undefined && /^(?:F32|F16|BF16)$/.test(values.kv) && ranks.every((count) => count >= 1);
+  if (values.help || positionals.length === 0 || !isGood) {
     console.error(
-      'Usage: npm run parity -- [--device cpu|reference] [--isa auto|avx512|avx2|portable] [--tp N]\n' +
-        '  [--mode whole|chunked|token|batch|all] [--kv F32|F16|BF16] [--skip-unsupported] [--json] PATH...',
+      'Usage: npm run parity -- [--device cpu|reference|all] [--isa auto|avx512|avx2|portable|all] [--tp N,...|all]\n' +
+        '  [--mode whole|chunked|token|batch|all] [--kv F32|F16|BF16] [--skip-unsupported] [--json] PATH...\n' +
+        `'--device all' is ${everyDevice} with every instruction set that this machine has, '--tp all' is ${everyTp}.\n` +
+        'PATH is a checkpoint with expected/cases.json, a GGUF index.json, a folder of either, or one of chat templates.',
     );
-    return 2;
+    return values.help ? 0 : 2;
   }
-  const backend = await openBackend(values.device, values.isa);
-  const settings: Settings = {
-    backend,
-    ranks,
-    kv: values.kv as KvFormat,
-    modes: chosen,
-    skipsUnsupported: values['skip-unsupported'],
-  };
-  const lines: Line[] = [];
-  const report = (line: Line) => {
+  const lines: ParityLine[] = [];
+  const report = (line: ParityLine) => {
     lines.push(line);
-    const { model, case: name, mode, verdict, text, figures } = line;
-    console.log(
-      values.json
-        ? JSON.stringify({ model, case: name, mode, verdict, text, ...figures })
-        : `${verdict.padEnd(7)} ${model.padEnd(24)} ${name.padEnd(10)} ${mode.padEnd(11)} ${text}`,
-    );
+    console.log(values.json ? JSON.stringify({ ...line, ...line.figures }) : lineText(line));
   };
-  try {
-    for (const path of positionals) {
-      if (holdsTemplates(path)) reportTemplates(path, report);
-      else for (const model of findParityModels(path)) await checkModel(model, settings, report);
-    }
-  } finally {
-    await backend.dispose();
+  const modelPaths: string[] = [];
+  for (const path of positionals) {
+    if (holdsTemplates(path)) reportTemplates(path, report);
+    else modelPaths.push(path);
   }
-  const count = (verdict: Line['verdict']) => lines.filter((line) => line.verdict === verdict).length;
-  const summary = `${count('ok')} ok, ${count('FAIL')} failed, ${count('refused')} refused, ${count('skipped')} skipped`;
-  if (!values.json) console.log(summary);
-  return count('FAIL') > 0 || count('ok') === 0 ? 1 : 0;
+  const models = modelPaths.flatMap((path) => findParityModels(path));
+  const columns: ParityColumn[] = [];
+  for (const { device, isa } of modelPaths.length > 0 ? targetsOf(values.device, values.isa) : []) {
+    const backend = await openIfPresent({ device, isa }, values.isa === 'all' || values.device === 'all');
+    if (!backend) continue;
+    try {
+      for (const count of ranks) {
+        const setting = `${device === 'cpu' ? `cpu:${isa}` : device} tp${count}`;
+        const settings = {
+          backend,
+          ranks: count,
+          kv: values.kv as KvFormat,
+          modes: chosen,
+          skipsUnsupported: values['skip-unsupported'],
+          checksTokenizer: columns.length === 0,
+        };
+        columns.push({ setting, ranks: count });
+        for (const model of models) await checkModel(model, settings, (line) => report({ ...line, setting }));
+      }
+    } finally {
+      await backend.dispose();
+    }
+  }
+  const wrong = wrongRefusals(lines, columns);
+  const count = (verdict: ParityVerdict) => lines.filter((line) => line.verdict === verdict).length;
+  if (!values.json) {
+    if (columns.length > 1) for (const row of ['', ...summaryTable(lines, columns), '']) console.log(row);
+    for (const text of wrong) console.log(`FAIL    ${text}`);
+    console.log(
+      `${count('ok')} ok, ${count('FAIL') + wrong.length} failed, ${count('refused')} refused, ${count('skipped')} skipped`,
+    );
+  }
+  return count('FAIL') > 0 || wrong.length > 0 || count('ok') === 0 ? 1 : 0;
 }
 
-function reportTemplates(path: string, report: (line: Line) => void): void {
+function targetsOf(device: string, isa: string): readonly Target[] {
+  const devices = device === 'all' ? everyDevice.split(',') : [device];
+  const everySet = isa === 'all' || (device === 'all' && isa === 'auto');
+  return devices.flatMap((name) => {
+    const sets = name === 'cpu' && everySet ? everyIsa.split(',') : [isa];
+    return sets.map((set) => ({ device: name, isa: set }));
+  });
+}
+
+/** A backend; null where all are wanted and this machine lacks one, which is said aloud. */
+async function openIfPresent({ device, isa }: Target, wantsAll: boolean) {
+  try {
+    return await openBackend(device, isa);
+  } catch (error) {
+    if (!wantsAll || !CortexError.isInstance(error) || error.code !== 'backend_unavailable') throw error;
+    console.error(error.message);
+    return null;
+  }
+}
+
+function reportTemplates(path: string, report: (line: ParityLine) => void): void {
   for (const { template, cases, failed } of checkTemplates(path))
     report({
       model: template,
+      setting: '-',
       case: 'template',
       mode: '-',
       verdict: failed.length === 0 ? 'ok' : 'FAIL',
@@ -118,107 +138,8 @@ function reportTemplates(path: string, report: (line: Line) => void): void {
     });
 }
 
-async function checkModel(model: ParityModel, settings: Settings, report: (line: Line) => void): Promise<void> {
-  const unsupported = settings.skipsUnsupported ? 'skipped' : 'FAIL';
-  if (model.tokenizer.length > 0) {
-    const failed = failedTokenizerCases(model);
-    report({
-      model: model.name,
-      case: 'tokenizer',
-      mode: '-',
-      verdict: failed.length === 0 ? 'ok' : 'FAIL',
-      text: `${model.tokenizer.length - failed.length} of ${model.tokenizer.length} texts${failed.length > 0 ? `; wrong: ${failed.join(' ')}` : ''}`,
-    });
-  }
-  if (model.cases.length === 0) return;
-  try {
-    await checkLogits(model, settings, report);
-  } catch (error) {
-    if (!CortexError.isInstance(error)) throw error;
-    const verdict = verdictOf(error, unsupported);
-    report({ model: model.name, case: '-', mode: '-', verdict, text: `not run: ${error.message}` });
-  }
-}
-
-/** A rank count that a model's own counts do not allow is the right answer to it, said aloud, not a failure. */
-function verdictOf(error: CortexError, unsupported: 'FAIL' | 'skipped'): Line['verdict'] {
-  if (error.code === 'cannot_shard') return 'refused';
-  return unsupportedCodes.has(error.code) ? unsupported : 'FAIL';
-}
-
-async function checkLogits(model: ParityModel, settings: Settings, report: (line: Line) => void): Promise<void> {
-  const { backend, ranks, kv } = settings;
-  const tokensOf = (one: { ids: readonly number[]; greedy: readonly number[] }) => one.ids.length + one.greedy.length;
-  const expectedCases = [...model.cases, ...model.imageCases];
-  const vocab = expectedCases[0]!.vocab;
-  const allRows = expectedCases.reduce((sum, one) => sum + one.ids.length, 0);
-  const maxRows = Math.max(1, Math.min(allRows, Math.floor(maxLogitBytes / (vocab * 4))));
-  const maxSequences = expectedCases.length;
-  const maxContext = Math.max(...expectedCases.map(tokensOf));
-  const loaded = await loadModel({
-    path: model.path,
-    registry: createArchitectureRegistry(architectures),
-    backend,
-    ranks,
-    kvFormat: kv,
-    limits: {
-      maxRows: Math.max(maxRows, maxSequences),
-      maxSequences,
-      maxSampled: Math.max(maxRows, maxSequences),
-      maxContext,
-      pages: StepDriver.pagesFor(maxSequences, maxContext),
-      exposeLogits: true,
-    },
-  });
-  try {
-    const cases = [...model.cases, ...(await readImageCases(model, loaded, settings, report))];
-    const longest = Math.max(...cases.map((one) => one.ids.length));
-    for (const mode of settings.modes) {
-      const outputs = await runCases(new StepDriver(loaded.device), cases, mode, loaded.layout.limits.maxRows);
-      cases.forEach((expected, index) => {
-        const comparison = compareLogits(outputs[index]!, expected);
-        const tolerance = toleranceOf(loaded.checkpoint, kv, expected.ids.length === longest);
-        report({
-          model: model.name,
-          case: expected.name,
-          mode: mode.name,
-          verdict: isWithin(comparison, tolerance) ? 'ok' : 'FAIL',
-          text: figuresText(comparison),
-          figures: comparison,
-        });
-      });
-    }
-  } finally {
-    await loaded.dispose();
-  }
-}
-
-/** Image cases up to their features; what comes after is compared as text is. */
-async function readImageCases(
-  model: ParityModel,
-  { device, images, notes }: Awaited<ReturnType<typeof loadModel>>,
-  settings: Settings,
-  report: (line: Line) => void,
-): Promise<ParityCase[]> {
-  const prompts: ParityCase[] = [];
-  for (const one of model.imageCases) {
-    if (!images) {
-      const verdict = settings.skipsUnsupported ? 'skipped' : 'FAIL';
-      report({ model: model.name, case: one.name, mode: '-', verdict, text: `not run: ${notes.join('; ')}` });
-      continue;
-    }
-    const { findings, prompt } = await checkImages(one, device, images);
-    for (const { what, isGood, text } of findings)
-      report({ model: model.name, case: one.name, mode: what, verdict: isGood ? 'ok' : 'FAIL', text });
-    prompts.push(prompt);
-  }
-  return prompts;
-}
-
-function figuresText(comparison: ReturnType<typeof compareLogits>): string {
-  const { maxDifference, cosine, argmaxAgreement, greedyAgreement } = comparison;
-  const percent = (share: number) => `${Math.round(share * 100)}%`;
-  return `max|d| ${maxDifference.toExponential(2)}  cosine ${cosine.toFixed(8)}  argmax ${percent(argmaxAgreement)}  greedy ${percent(greedyAgreement)}`;
+function lineText({ model, setting, case: name, mode, verdict, text }: ParityLine): string {
+  return `${verdict.padEnd(7)} ${model.padEnd(22)} ${setting.padEnd(16)} ${name.padEnd(9)} ${mode.padEnd(10)} ${text}`;
 }
 
 await runTool(main);
