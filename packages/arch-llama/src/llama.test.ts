@@ -1,5 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { architectureSuite, asOnes, mutateConfig, mutateRow, swapped } from '@helexa/graph/conformance';
+import {
+  architectureSuite,
+  asZeros,
+  decoderMutations,
+  mutateConfig,
+  mutateRow,
+  swapped,
+  wrongHeadRepeat,
+} from '@helexa/graph/conformance';
 import test from 'ava';
 import { llama } from './llama.js';
 
@@ -20,7 +28,8 @@ architectureSuite(test, {
     { change: { vocab_size: '640' }, names: "'vocab_size'" },
   ],
   mutations: [
-    mutateRow('no weight of the attention norm', 'attnNorm', asOnes),
+    ...decoderMutations(32),
+    wrongHeadRepeat,
     mutateRow('gate and up swapped', 'gateUp', swapped(0, 1)),
     mutateConfig('another rotary base', {
       rope_parameters: { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 128, rope_theta: 10000 },
@@ -35,13 +44,10 @@ architectureSuite((title, body) => test(`with biases: ${title}`, body), {
   ranks: [2],
   refused: [{ change: { mlp_bias: 1 }, names: "'mlp_bias'" }],
   mutations: [
-    mutateRow('bias of the down projection zero', 'downBias', (row) => ({
-      ...row,
-      segments: row.segments.map((segment) => ({
-        ...segment,
-        safetensors: segment.safetensors.map((source) => ({ ...source, map: () => 0 })),
-      })),
-    })),
+    ...decoderMutations(16),
+    mutateRow('no bias of the down projection', 'downBias', asZeros),
+    mutateRow('no bias of the output of attention', 'attnOutBias', asZeros),
+    mutateRow('biases of gate and up swapped', 'gateUpBias', swapped(0, 1)),
     mutateRow('biases of queries and keys swapped', 'qkvBias', swapped(0, 1)),
   ],
 });

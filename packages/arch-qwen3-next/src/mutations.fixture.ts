@@ -1,22 +1,23 @@
 import { header, ops, type ReferenceContext, type WeightRow } from '@helexa/graph';
-import { asOnes, type Mutation, mutateRow, swapped } from '@helexa/graph/conformance';
+import {
+  adjacentPairs,
+  asOnes,
+  forgetting,
+  type Mutation,
+  mapSources,
+  mutateForward,
+  mutateRow,
+  swapped,
+  topLeftMask,
+  twoPieces,
+  wrongHeadRepeat,
+} from '@helexa/graph/conformance';
 
 /** Norms read as they are stored, without the one they are around. */
-const plain = (row: WeightRow): WeightRow => ({
-  ...row,
-  segments: row.segments.map((segment) => ({
-    ...segment,
-    safetensors: segment.safetensors.map(({ map: _, ...source }) => source),
-  })),
-});
+const plain = (row: WeightRow): WeightRow => mapSources(row, ({ map: _, ...source }) => source);
 
-const around = (row: WeightRow): WeightRow => ({
-  ...row,
-  segments: row.segments.map((segment) => ({
-    ...segment,
-    safetensors: segment.safetensors.map((source) => ({ ...source, map: (value: number) => 1 + value })),
-  })),
-});
+const around = (row: WeightRow): WeightRow =>
+  mapSources(row, (source) => ({ ...source, map: (value: number) => 1 + value }));
 
 /** A fused region as one segment: ranks then take a run of all channels, not of queries, keys and values each. */
 const uniform = (row: WeightRow): WeightRow => {
@@ -56,6 +57,15 @@ function shiftedWindow(context: ReferenceContext): void {
   ops.conv1d_silu.reference({ ...context, input: () => ({ ...x, data }) });
 }
 
+/** The window that is kept ends one token too early. */
+function earlyWindow(context: ReferenceContext): void {
+  ops.conv1d_silu.reference(context);
+  const { conv, convElements } = context.state(context.param('layer'));
+  const channels = context.input('x').width;
+  for (let base = 0; base < conv.length; base += convElements)
+    conv.copyWithin(base + channels, base, base + convElements - channels);
+}
+
 /** Mistakes that every family here could make. */
 export const hybridMutations: readonly Mutation[] = [
   mutateRow('norms are around zero', 'mixerNorm', plain),
@@ -68,6 +78,18 @@ export const hybridMutations: readonly Mutation[] = [
   mutateRow('write strength and decay swapped', 'deltaZba', swapped(1, 2)),
   { name: 'decay after the read', ops: { gated_delta: decayAfter } },
   { name: 'convolution of the window before', ops: { conv1d_silu: shiftedWindow } },
+  { name: 'a window that ends one token early', ops: { conv1d_silu: earlyWindow }, chunks: twoPieces },
+  { name: 'a window of zeros for every piece', ops: { conv1d_silu: forgetting('conv1d_silu') }, chunks: twoPieces },
+  { name: 'a state of zeros for every piece', ops: { gated_delta: forgetting('gated_delta') }, chunks: twoPieces },
+  mutateForward('the gate of a delta head is not passed through silu', (b) => ({
+    rmsNormGated: (x, z, weight, headDim, eps) => b.mul(b.headNorm(x, weight, headDim, eps), z),
+  })),
+  mutateForward('gates close where they should open', (b) => ({
+    sigmoidMul: (x, gate) => b.sigmoidMul(x, b.scale(gate, -1)),
+  })),
+  adjacentPairs(16),
+  topLeftMask,
+  wrongHeadRepeat,
 ];
 
 /** A fused region cut as if it were one. */

@@ -11,8 +11,9 @@ import {
   referenceBackend,
   type StepLimits,
   type VisionTower,
+  type WeightRow,
 } from '@helexa/graph';
-import { fillDevice } from '@helexa/graph/conformance';
+import { asOnes, asZeros, builderWith, fillDevice } from '@helexa/graph/conformance';
 import test from 'ava';
 import { architectures } from './index.js';
 import { qwen35 } from './qwen3-next.js';
@@ -92,34 +93,24 @@ async function apart(options: {
   return worst;
 }
 
-/** The tower with one of the builder's methods replaced. */
+/** The tower with some of the builder's methods replaced. */
 const building =
   (replace: (real: Builder) => Partial<Builder>) =>
+  (tower: VisionTower): VisionTower => ({ ...tower, forward: (real) => tower.forward(builderWith(real, replace)) });
+
+/** The tower with one row of its table changed. */
+const reading =
+  (slot: string, change: (row: WeightRow) => WeightRow) =>
   (tower: VisionTower): VisionTower => ({
     ...tower,
-    forward: (real) => {
-      const changed = replace(real);
-      tower.forward(
-        new Proxy(real, {
-          get(target, name) {
-            const found = changed[name as keyof Builder] ?? Reflect.get(target, name);
-            return typeof found === 'function' ? found.bind(target) : found;
-          },
-        }),
-      );
+    weights: {
+      ...tower.weights,
+      rows: tower.weights.rows.map((row) => (row.slot === `vision.${slot}` ? change(row) : row)),
     },
   });
 
 /** The tower with every rotation by no angle. */
-const still = (tower: VisionTower): VisionTower => ({
-  ...tower,
-  weights: {
-    ...tower.weights,
-    rows: tower.weights.rows.map((row) =>
-      row.slot === 'vision.inverseFrequency' ? { ...row, compute: () => new Float32Array(3) } : row,
-    ),
-  },
-});
+const still = reading('inverseFrequency', (row) => ({ ...row, compute: () => new Float32Array(3) }));
 
 test('visionTower gives the features that the reference has', async (t) => {
   t.true((await apart({})) <= bound);
@@ -137,6 +128,14 @@ const mutations: readonly (readonly [name: string, options: Parameters<typeof ap
   ['nothing is rotated', { tower: still }],
   ["the merger's activation is the tanh approximation", { tower: building((b) => ({ gelu: (x) => b.gelu(x, true) })) }],
   ["the layers' activation is the error function", { tower: building((b) => ({ gelu: (x) => b.gelu(x, false) })) }],
+  [
+    'there are no positions',
+    { tower: building((b) => ({ patchPosition: (table, side) => b.scale(b.patchPosition(table, side), 0) })) },
+  ],
+  ['a norm has no weight', { tower: reading('mlpNorm', asOnes) }],
+  ['a norm has no bias', { tower: reading('mergerNormBias', asZeros) }],
+  ['queries and keys have no bias', { tower: reading('qkvBias', asZeros) }],
+  ['a product adds no bias', { tower: reading('mergerUpBias', asZeros) }],
   [
     'queries and keys are exchanged with values',
     { tower: building((b) => ({ attentionDense: (q, k, v, options) => b.attentionDense(q, v, k, options) })) },

@@ -1,20 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import type { GgufValue } from '@helexa/core';
-import { compile, listCheckpointTensors, nullBackend, paperCheckpoint, type WeightRow } from '@helexa/graph';
-import { architectureSuite, asOnes, mutateConfig, mutateRow, swapped } from '@helexa/graph/conformance';
+import { compile, listCheckpointTensors, nullBackend, paperCheckpoint } from '@helexa/graph';
+import {
+  architectureSuite,
+  asOnes,
+  decoderMutations,
+  mutateConfig,
+  mutateRow,
+  readingRows,
+  swapped,
+  wrongHeadRepeat,
+} from '@helexa/graph/conformance';
 import test from 'ava';
 import { qwen3Moe } from './qwen3-moe.js';
-
-/** A row whose tensors are read in another order of their rows. */
-const readRow =
-  (row: (row: number) => number) =>
-  (changed: WeightRow): WeightRow => ({
-    ...changed,
-    segments: changed.segments.map((segment) => ({
-      ...segment,
-      safetensors: segment.safetensors.map((source) => ({ ...source, row })),
-    })),
-  });
 
 architectureSuite(test, {
   architecture: qwen3Moe,
@@ -35,6 +33,8 @@ architectureSuite(test, {
     { change: { quantization_config: { quant_method: 'fp8' } }, names: "'quantization_config'" },
   ],
   mutations: [
+    ...decoderMutations(32),
+    wrongHeadRepeat,
     mutateConfig('weights of the chosen not divided by their sum', { norm_topk_prob: false }),
     mutateConfig('one expert fewer', { num_experts_per_tok: 2 }),
     mutateConfig('one expert more', { num_experts_per_tok: 4 }),
@@ -42,17 +42,17 @@ architectureSuite(test, {
     mutateRow(
       'experts shifted by one',
       'router',
-      readRow((row) => (row + 1) % 8),
+      readingRows((row) => (row + 1) % 8),
     ),
     mutateRow(
       'router in reverse order',
       'router',
-      readRow((row) => 7 - row),
+      readingRows((row) => 7 - row),
     ),
     mutateRow(
       'rows of a down projection off by one',
       'expertDown',
-      readRow((row) => (row + 1) % 64),
+      readingRows((row) => (row + 1) % 64),
     ),
     mutateRow('no norm of query heads', 'qNorm', asOnes),
   ],

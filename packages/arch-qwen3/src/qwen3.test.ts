@@ -1,5 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { architectureSuite, asOnes, mutateConfig, mutateRow, swapped } from '@helexa/graph/conformance';
+import {
+  architectureSuite,
+  asOnes,
+  decoderMutations,
+  mutateConfig,
+  mutateRow,
+  swapped,
+  wrongHeadRepeat,
+} from '@helexa/graph/conformance';
 import test from 'ava';
 import { qwen3 } from './qwen3.js';
 
@@ -27,10 +35,11 @@ architectureSuite(test, {
     { change: { hidden_size: undefined }, names: "'hidden_size'" },
   ],
   mutations: [
+    ...decoderMutations(32),
+    wrongHeadRepeat,
     mutateRow('no norm of query heads', 'qNorm', asOnes),
     mutateRow('no norm of key heads', 'kNorm', asOnes),
     mutateRow('gate and up swapped', 'gateUp', swapped(0, 1)),
-    mutateRow('keys and values swapped', 'qkv', swapped(1, 2)),
     mutateConfig('another rotary base', { rope_parameters: { rope_type: 'default', rope_theta: 10000 } }),
     mutateConfig('another epsilon', { rms_norm_eps: 0.1 }),
   ],

@@ -1,13 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, CortexError, openCheckpoint, type QuantFormat, type WeightFormat } from '@helexa/core';
+import {
+  type Checkpoint,
+  CortexError,
+  openCheckpoint,
+  type QuantFormat,
+  type TensorEntry,
+  type WeightFormat,
+} from '@helexa/core';
 import type { Architecture } from '../architecture.js';
 import { nullBackend } from '../backends/null.js';
 import { referenceBackend } from '../backends/reference.js';
 import type { ReferenceOverrides } from '../backends/reference-rank.js';
 import { compileFromConfig } from '../compile.js';
 import type { StepLimits } from '../step.js';
-import type { WeightRow } from '../weights.js';
+import type { Mutation } from './mutations.js';
 import { crossesPage, largestDifference, ScriptedModel } from './scripted-model.js';
 
 /** What the suite needs of a test runner: ava's `test` and `t` fit. */
@@ -17,16 +24,6 @@ export interface SuiteAssertions {
   fail(message?: string): void;
 }
 export type SuiteTest = (title: string, body: (t: SuiteAssertions) => Promise<void>) => void;
-
-/** A wrong copy of the architecture, which the golden values must tell from the right one. */
-export interface Mutation {
-  readonly name: string;
-  readonly of?: (architecture: Architecture) => Architecture;
-  /** Ops that compute something else. */
-  readonly ops?: ReferenceOverrides;
-  /** More than 1: only a division can show it. */
-  readonly ranks?: number;
-}
 
 export interface ArchitectureSuiteOptions {
   readonly architecture: Architecture;
@@ -55,6 +52,9 @@ const goldenBound = 2e-4;
 const mutationBound = 100 * goldenBound;
 /** Float64 throughout: two orders of the same sums differ far less; a missing addend moves logits by over 0.1. */
 const sameBound = 1e-5;
+
+/** Fewer would leave a part of an architecture that nothing proves to be read. */
+const fewestMutations = 8;
 
 const format = (): WeightFormat => 'BF16';
 
@@ -201,6 +201,32 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
     }
   });
 
+  for (const count of [1, ...ranks])
+    test(`${name} reads each byte once over ${count} ranks, every rank its own`, async (t) => {
+      const model = await load({ ranks: count });
+      const read = new Map<TensorEntry, number[]>();
+      for (const [rank, fills] of model.compiled.fills.entries())
+        for (const { entry, rows, rowBytes } of fills.flatMap((fill) => (fill.kind === 'read' ? fill.ranges : []))) {
+          const counts = read.get(entry) ?? model.compiled.fills.map(() => 0);
+          counts[rank]! += rows * rowBytes;
+          read.set(entry, counts);
+        }
+      for (const [entry, counts] of read) {
+        const whole = entry.end - entry.begin;
+        const sum = counts.reduce((total, one) => total + one, 0);
+        // Besides what is read once in all: what is not cut is read by every rank, and a kv head by each rank that shares it.
+        const isMirrored = counts.every((one) => one === whole);
+        const isShared = Math.max(...counts) < whole && sum % whole === 0;
+        t.true(sum === whole || isMirrored || isShared, `${entry.name}: ${counts} of ${whole}`);
+      }
+      const matrices = [...read].filter(([entry]) => entry.shape.length > 1);
+      const shared = matrices.filter(([entry, [first]]) => count > 1 && first === entry.end - entry.begin);
+      const total = (entries: typeof matrices) => entries.reduce((sum, [entry]) => sum + entry.end - entry.begin, 0);
+      // Routers and gates of one row are small, and read whole.
+      t.true(total(shared) <= 0.05 * total(matrices), shared.map(([entry]) => entry.name).join(', '));
+      await model.dispose();
+    });
+
   for (const size of architecture.sizes)
     test(`${name} compiles ${size.name} for one rank and two, from both kinds of file`, async (t) => {
       const config = architecture.parseConfig(size.config, size.name);
@@ -233,12 +259,16 @@ export function architectureSuite(test: SuiteTest, options: ArchitectureSuiteOpt
       }
     });
 
+  test(`${name} has at least ${fewestMutations} mutations`, async (t) => {
+    t.true(new Set(mutations.map((mutation) => mutation.name)).size >= fewestMutations);
+  });
+
   for (const mutation of mutations)
     test(`${name} fails its golden values when mutated: ${mutation.name}`, async (t) => {
-      const { ranks: count = 1, ops: overrides = {} } = mutation;
+      const { ranks: count = 1, ops: overrides = {}, chunks } = mutation;
       const model = await load({ of: mutation.of?.(architecture) ?? architecture, overrides, ranks: count });
       const golden = (await goldenCases(fixture)).find((candidate) => candidate.logits)!;
-      const difference = largestDifference(await model.prefill(golden.ids), golden.logits!);
+      const difference = largestDifference(await model.prefill(golden.ids, chunks), golden.logits!);
       t.true(difference > mutationBound, `the bound admits it: ${difference}`);
       await model.dispose();
     });
@@ -275,45 +305,3 @@ function splitRows(bytes: Uint8Array, rows: number): readonly Float32Array[] {
   const vocab = values.length / rows;
   return Array.from({ length: rows }, (_, row) => values.slice(row * vocab, (row + 1) * vocab));
 }
-
-/** A mutation of one row of the weights table. */
-export const mutateRow = (name: string, slot: string, change: (row: WeightRow) => WeightRow): Mutation => ({
-  name,
-  of: (architecture) => ({
-    ...architecture,
-    weights: (config) => {
-      const table = architecture.weights(config);
-      return { ...table, rows: table.rows.map((row) => (row.slot === slot ? change(row) : row)) };
-    },
-  }),
-});
-
-/** A mutation of config.json. */
-export const mutateConfig = (name: string, change: Readonly<Record<string, unknown>>): Mutation => ({
-  name,
-  of: (architecture) => ({
-    ...architecture,
-    parseConfig: (json, file) => architecture.parseConfig({ ...(json as object), ...change }, file),
-  }),
-});
-
-/** A vector read as ones: a norm without its weight. */
-export const asOnes = (row: WeightRow): WeightRow => ({
-  ...row,
-  segments: row.segments.map((segment) => ({
-    ...segment,
-    safetensors: segment.safetensors.map((source) => ({ ...source, map: () => 1 })),
-    gguf: segment.gguf.map((source) => ({ ...source, map: () => 1 })),
-  })),
-});
-
-/** Two segments of a row read from each other's tensors. */
-export const swapped =
-  (a: number, b: number) =>
-  (row: WeightRow): WeightRow => ({
-    ...row,
-    segments: row.segments.map((segment, index) => {
-      const other = row.segments[index === a ? b : index === b ? a : index]!;
-      return { ...segment, safetensors: other.safetensors, gguf: other.gguf };
-    }),
-  });
