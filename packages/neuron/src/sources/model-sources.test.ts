@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { access, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CortexError, type ErrorCode } from '@helexa/core';
+import { CortexError, diskFolder, type ErrorCode } from '@helexa/core';
 import test, { type ExecutionContext } from 'ava';
+import { readPooling } from '../model/pooling.js';
 import { type MockFault, type MockRegistry, startMockRegistry } from '../testing/mock-registry.js';
 import { openTestSources } from '../testing/test-sources.js';
+import { repositoryFolder } from './repository.js';
 
 const weights = new Uint8Array(randomBytes(300_000));
 const config = new TextEncoder().encode('{"model_type":"x"}');
@@ -79,6 +81,24 @@ test('ModelSources ends with a type when the disk is full, and goes on when ther
   await rm(join(blobs, `${hex}.incomplete`));
   await fetch();
   t.deepEqual(new Uint8Array(await readFile(join(blobs, hex))), weights);
+});
+
+test('ModelSources brings how a sentence encoder pools, which can be read before anything is fetched', async (t) => {
+  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+  const modules = [{ type: 'st.Transformer' }, { type: 'st.Pooling', path: '1_Pooling' }];
+  const encoder = {
+    ...files,
+    'modules.json': json(modules),
+    '1_Pooling/config.json': json({ pooling_mode_lasttoken: true }),
+    'onnx/config.json': config,
+  };
+  const { fetch, sources } = await rig(t, { files: encoder });
+  const folder = repositoryFolder(await sources.repository(id));
+  const checkpoint = { kind: 'safetensors', path: 'm', tensors: new Map(), config: {}, metadata: new Map() } as const;
+  t.deepEqual(await readPooling(checkpoint, folder), { dimensions: null });
+  const path = await fetch();
+  t.deepEqual((await readdir(path)).sort(), ['1_Pooling', 'config.json', 'model.safetensors', 'modules.json']);
+  t.deepEqual(await readPooling(checkpoint, await diskFolder(path)), { dimensions: null });
 });
 
 test('ModelSources lists what has weights, whoever put it into the cache', async (t) => {
