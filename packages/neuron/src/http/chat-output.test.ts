@@ -1,8 +1,11 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type ChatCompletionResponse, chatCompletionChunk, chatCompletionResponse } from '@helexa/core';
 import test, { type ExecutionContext } from 'ava';
 import { scriptedBackend } from '../testing/scripted-backend.js';
 import { tinyModelPath } from '../testing/tiny-architecture.js';
-import { post, readEvents, startTinyNeuron } from '../testing/tiny-neuron.js';
+import { post, readEvents, startTinyNeuron, type TinyNeuronOptions } from '../testing/tiny-neuron.js';
 import { loadTokenizer } from '../text/index.js';
 
 const tokenizer = loadTokenizer(tinyModelPath);
@@ -15,9 +18,15 @@ const tools = [
 const body = { model: 'tiny', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 400 };
 
 /** The same request whole and streamed, to a model that says `text`. */
-async function ask(t: ExecutionContext, text: string, rest: object = {}, headers: Record<string, string> = {}) {
+async function ask(
+  t: ExecutionContext,
+  text: string,
+  rest: object = {},
+  headers: Record<string, string> = {},
+  config: TinyNeuronOptions['config'] = {},
+) {
   const script = [...tokenizer.encode(text, { special: false }), tokenizer.idOf('<|im_end|>')!];
-  const neuron = await startTinyNeuron({ backends: [scriptedBackend(script)] });
+  const neuron = await startTinyNeuron({ backends: [scriptedBackend(script)], config });
   t.teardown(() => neuron.close());
   const init = { headers: { 'content-type': 'application/json', ...headers } };
   const whole = await post(neuron, '/v1/chat/completions', { ...body, ...rest }, init);
@@ -47,6 +56,32 @@ test('a tool call is parsed, has a finish of its own, and streams as one complet
     function: { name: 'weather', arguments: call!.function.arguments },
   });
   t.is(deltas.at(-1)!.finish_reason, 'tool_calls');
+});
+
+test('calls without marks are parsed where the template writes them so, and an answer in JSON is not one', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'cortex-bare-'));
+  t.teardown(() => rmSync(root, { recursive: true }));
+  cpSync(tinyModelPath, join(root, 'tiny'), { recursive: true });
+  const template = `{# ipython {"name": "f", "parameters": {} #}{{ messages[0].content }}`;
+  writeFileSync(join(root, 'tiny', 'chat_template.jinja'), template);
+  const config = { models_dir: [root] };
+  const call = '{"name": "weather", "parameters": {"city": "Sofia"}}';
+  const called = await ask(t, `${call}; ${call}`, { tools }, {}, config);
+  t.is(called.choice.finish_reason, 'tool_calls');
+  t.is(called.choice.message.content, null);
+  t.deepEqual(
+    called.choice.message.tool_calls!.map((each) => each.function),
+    [1, 2].map(() => ({ name: 'weather', arguments: '{"city": "Sofia"}' })),
+  );
+  const streamed = called.deltas.flatMap(({ delta }) => delta.tool_calls ?? []);
+  t.deepEqual(
+    streamed.map(({ index }) => index),
+    [0, 1],
+  );
+  const other = '{"name": "Sofia", "parameters": {"city": true}}';
+  const answered = await ask(t, other, { tools }, {}, config);
+  t.is(answered.choice.message.content, other);
+  t.is(answered.choice.finish_reason, 'stop');
 });
 
 test('a tool call is text when no tools are offered, or tool_choice is none', async (t) => {
