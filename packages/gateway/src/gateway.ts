@@ -217,6 +217,7 @@ class Gateway {
       affinity: new AffinityTable(),
       ledger: this.#ledger,
       keepAliveMs: this.#config.loading.keep_alive_ms,
+      silenceMs: this.#config.gateway.stream_silence_ms,
       inFlight: this.#inFlight,
       dispatcher: this.#agent,
       metrics: this.#metrics,

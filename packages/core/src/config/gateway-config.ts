@@ -103,6 +103,8 @@ export const gatewayConfigSchema = z.strictObject({
         .default([]),
       /** Let those pages send cookies and the like; they need none for a key. */
       cors_credentials: z.boolean().default(false),
+      /** A stream that has begun and then sends nothing for this long, not even a comment, has died; neurons comment each second. */
+      stream_silence_ms: z.int().min(1000).max(3_600_000).default(60_000),
       /** Longest wait for open streams at shutdown. */
       drain_timeout_ms: z.int().min(0).max(3_600_000).default(30_000),
     })

@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { chatChunks, completionChunks } from '../wire/chat-chunks.js';
+import { checkpointHeader, encodeCheckpoint, type StreamResume } from '../wire/checkpoints.js';
 import type { NeuronModel } from '../wire/neuron-api.js';
 import type { Usage } from '../wire/openai-chat.js';
 import { encodeSse, sseDone, sseHeaders } from '../wire/sse.js';
@@ -42,6 +43,8 @@ export interface FakeRequest {
 
 export interface FakeNeuronOptions {
   readonly models?: readonly NeuronModel[];
+  /** Says checkpoints of scripts without raw bytes, and goes on from them; a text's position is its token. True when absent. */
+  readonly checkpoints?: boolean;
   /** Tokens of every answer that `answer` does not script. */
   readonly tokens?: readonly string[];
   readonly answer?: (request: FakeRequest) => FakeAnswer | undefined;
@@ -67,6 +70,7 @@ interface RequestFields {
   readonly model?: string;
   readonly stream?: boolean;
   readonly stream_options?: { readonly include_usage?: boolean };
+  readonly cortex_resume?: StreamResume;
 }
 
 const created = 1_700_000_000;
@@ -101,21 +105,25 @@ const sendBytes = (response: ServerResponse, bytes: string | Uint8Array): Promis
     response.write(bytes, () => resolve());
   });
 
-/** Plays the steps into a streamed answer; chat or plain. */
+/** Plays the steps into a streamed answer; chat or plain. `wish` is that for checkpoints. */
 const playStream = async (
   response: ServerResponse,
   steps: readonly FakeStep[],
   fields: RequestFields,
   chat: boolean,
+  wish: string | undefined,
 ) => {
-  const identity = { id: chat ? 'chatcmpl-fake' : 'cmpl-fake', created, model: fields.model ?? '' };
+  const resume = wish === 'resume' ? fields.cortex_resume : undefined;
+  const identity = { id: chat ? 'chatcmpl-fake' : 'cmpl-fake', created, ...resume, model: fields.model ?? '' };
   const chatEvents = chatChunks(identity);
   const plainEvents = completionChunks(identity);
-  const send = (value: unknown): Promise<void> => sendBytes(response, encodeSse(JSON.stringify(value)));
-  response.writeHead(200, sseHeaders);
+  const send = (value: unknown, ...token: number[]): Promise<void> =>
+    sendBytes(response, encodeSse(JSON.stringify(value)) + (wish ? encodeCheckpoint(token) : ''));
+  response.writeHead(200, { ...sseHeaders, ...(wish ? { [checkpointHeader]: wish } : {}) });
   response.flushHeaders();
   const texts: string[] = [];
-  let first = true;
+  const known = resume?.tokens.length ?? 0;
+  let first = resume === undefined;
   for (const step of steps) {
     if (response.destroyed) return;
     if ('wait' in step) await step.wait;
@@ -126,11 +134,13 @@ const playStream = async (
       if (first && chat) await send(chatEvents.role());
       first = false;
       texts.push(step.text);
-      await send(chat ? chatEvents.content(step.text) : plainEvents.text(step.text));
+      if (texts.length <= known) continue;
+      await send(chat ? chatEvents.content(step.text) : plainEvents.text(step.text), texts.length - 1);
     }
   }
-  await send(chat ? chatEvents.finish('stop') : plainEvents.finish('stop'));
-  if (fields.stream_options?.include_usage) await send((chat ? chatEvents : plainEvents).usage(usageOf(texts)));
+  const end = [chat ? chatEvents.finish('stop') : plainEvents.finish('stop')];
+  if (fields.stream_options?.include_usage) end.push((chat ? chatEvents : plainEvents).usage(usageOf(texts)) as never);
+  for (const event of end) await sendBytes(response, encodeSse(JSON.stringify(event)));
   response.end(encodeSse(sseDone));
 };
 
@@ -186,8 +196,11 @@ export const startFakeNeuron = async (options: FakeNeuronOptions = {}): Promise<
     if ('reset' in script) return void request.socket.destroy();
     if ('status' in script) {
       response.writeHead(script.status, { 'content-type': 'application/json', ...script.headers }).end(script.body);
-    } else if (fields.stream) await playStream(response, script.steps, fields, chat);
-    else await playWhole(response, script.steps, fields, chat);
+    } else if (fields.stream) {
+      const isRaw = script.steps.some((step) => 'raw' in step);
+      const wish = options.checkpoints === false || isRaw ? undefined : request.headers[checkpointHeader];
+      await playStream(response, script.steps, fields, chat, wish as string | undefined);
+    } else await playWhole(response, script.steps, fields, chat);
   };
 
   const control = async (path: string, response: ServerResponse): Promise<void> => {

@@ -53,6 +53,10 @@ export class CheckpointFilter {
     return this.#identity && { id: this.#identity.id, created: this.#identity.created, tokens: [...this.#tokens] };
   }
 
+  get heldBytes(): number {
+    return this.#held.reduce((sum, { length }) => sum + length, 0);
+  }
+
   /** Events that may leave now, because a checkpoint came after them. */
   push(events: Buffer): Buffer | undefined {
     const out: Buffer[] = [];

@@ -43,6 +43,9 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
     const isStream = status === 200 && /^text\/event-stream\b/i.test(String(type ?? ''));
     if (!isStream) this.#early = 'an error';
     this.#isAnswered = true;
+    // The headers have gone: what one of them would tell is a comment.
+    const timing = headers.find(([name]) => name === 'server-timing')?.[1];
+    if (isStream && timing !== undefined) super.write(`: server-timing ${String(timing)}\n\n`);
     return this;
   }
 

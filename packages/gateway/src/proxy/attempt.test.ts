@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { CortexError } from '@helexa/core';
+import { CortexError, systemClock } from '@helexa/core';
 import test from 'ava';
 import type { Dispatcher } from 'undici';
 import { createFleet } from '../fleet/fleet.js';
@@ -60,6 +60,8 @@ const start = () => {
     },
   } as unknown as Dispatcher;
   const result = attempt({
+    clock: systemClock,
+    silenceMs: 60_000,
     dispatcher,
     node: createFleet([{ name: 'a', endpoint: 'http://a' }])[0]!,
     path: '/v1/chat/completions',

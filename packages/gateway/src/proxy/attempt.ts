@@ -1,5 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { CortexError } from '@helexa/core';
+import {
+  CheckpointFilter,
+  type Clock,
+  CortexError,
+  checkpointHeader,
+  type StreamResume,
+  withResume,
+} from '@helexa/core';
 import type { Dispatcher } from 'undici';
 import type { NodeState } from '../fleet/fleet.js';
 import { errorEvent } from '../http/respond.js';
@@ -26,6 +33,14 @@ export type AttemptResult =
       /** The connection went before a byte of an answer: it may have been an old one. */
       readonly isSilent?: boolean;
     }
+  /** The client has the beginning of a stream, up to a checkpoint: another node may go on with it. */
+  | {
+      readonly kind: 'cut';
+      readonly error: CortexError;
+      readonly resume: StreamResume;
+      /** What the stream ends with when no node does. */
+      readonly farewell: Buffer | string;
+    }
   /** The client left. */
   | { readonly kind: 'abandoned' };
 
@@ -42,6 +57,15 @@ export interface AttemptOptions {
   readonly onBytes: (count: number) => void;
   /** Sees what is sent on: whole events of a stream, or parts of an answer in one piece. */
   readonly observer?: { events(bytes: Buffer): void; part(bytes: Buffer): void };
+  /** A stream that other nodes have begun: this one is to go on with it. */
+  readonly resume?: StreamResume | undefined;
+  readonly clock: Clock;
+  /** A stream that has begun and then sends nothing for this long, not even a comment, has died. */
+  readonly silenceMs: number;
+  /** What the client is told about where the time went; asked when its headers are written. */
+  readonly timing?: (() => string) | undefined;
+  /** Called when the neuron has begun to answer. */
+  readonly onHead?: () => void;
   /** Asked when the neuron has no room for the request: true when another one could have. */
   readonly hasOther?: () => boolean;
 }
@@ -82,6 +106,10 @@ class Relay implements Dispatcher.DispatchHandler {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #isOver = false;
+  #filter: CheckpointFilter | undefined;
+  #isPaused = false;
+  #heardMs = 0;
+  #cancelSilence: () => void = () => {};
 
   constructor(options: AttemptOptions, settle: (result: AttemptResult) => void) {
     this.#options = options;
@@ -98,7 +126,8 @@ class Relay implements Dispatcher.DispatchHandler {
   };
 
   begin(): void {
-    const { dispatcher, node, path, headers, body, signal } = this.#options;
+    const { dispatcher, node, path, headers, signal, resume } = this.#options;
+    const body = resume ? withResume(this.#options.body, resume) : this.#options.body;
     signal.addEventListener('abort', this.#onAbort, { once: true });
     // An answer may take as long as it takes; the poller ends attempts at a node that has stopped answering.
     dispatcher.dispatch(
@@ -112,36 +141,70 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#isOver) controller.abort(new CortexError('request_cancelled', { reason: 'the client left' }));
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return;
+    this.#options.onHead?.();
     this.#status = status;
     this.#headers = headers;
-    if (/^text\/event-stream\b/i.test(String(headers['content-type'] ?? ''))) this.#splitter = new EventSplitter();
+    const { resume, node } = this.#options;
+    const isStream = /^text\/event-stream\b/i.test(String(headers['content-type'] ?? ''));
+    const isResumed = isStream && status === 200 && headers[checkpointHeader] === 'resume';
+    if (resume && !isResumed) {
+      const reason = `it did not go on with the stream (status ${status})`;
+      this.#stop(controller, new CortexError('upstream_failed', { node: node.name, reason }));
+      return;
+    }
+    if (!isStream) return;
+    this.#splitter = new EventSplitter();
+    if (headers[checkpointHeader] !== undefined) this.#filter = new CheckpointFilter(resume);
+    this.#heardMs = this.#options.clock.now();
+    this.#watchSilence(this.#options.silenceMs);
+  }
+
+  /** Ends a stream that says nothing more; one whose client does not read is not silent. */
+  #watchSilence(delayMs: number): void {
+    const { clock, silenceMs, node } = this.#options;
+    this.#cancelSilence = clock.after(delayMs, () => {
+      if (this.#isPaused) this.#heardMs = clock.now();
+      const restMs = this.#heardMs + silenceMs - clock.now();
+      if (restMs > 0) this.#watchSilence(restMs);
+      else {
+        const reason = `it sent nothing for ${silenceMs} ms`;
+        const error = new CortexError('stream_interrupted', { node: node.name, reason });
+        if (this.#controller) this.#stop(this.#controller, error);
+      }
+    });
+  }
+
+  /** Ends the attempt and tells the neuron so. */
+  #stop(controller: Dispatcher.DispatchController, error: CortexError): void {
+    this.#fail(error);
+    controller.abort(error);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver) return;
+    this.#heardMs = this.#options.clock.now();
     this.#options.onBytes(chunk.length);
     if (this.#splitter) this.#relayEvents(controller, this.#splitter, chunk);
     else this.#relayPiece(controller, chunk);
   }
 
   #relayEvents(controller: Dispatcher.DispatchController, splitter: EventSplitter, chunk: Buffer): void {
-    const events = splitter.push(chunk);
-    if (events) {
-      this.#options.observer?.events(events);
-      this.#write(controller, events);
-    } else if (splitter.heldBytes > longestEventBytes) {
-      this.#fail(
-        new CortexError('upstream_failed', {
-          node: this.#options.node.name,
-          reason: 'one event of its stream is too long',
-        }),
-      );
-      controller.abort(
-        new CortexError('upstream_failed', { node: this.#options.node.name, reason: 'one event is too long' }),
-      );
+    const whole = splitter.push(chunk);
+    if (whole) {
+      const events = this.#filter ? this.#filter.push(whole) : whole;
+      if (events) this.#release(controller, events);
     }
+    if (splitter.heldBytes + (this.#filter?.heldBytes ?? 0) > longestEventBytes) {
+      const reason = 'one event of its stream is too long';
+      this.#stop(controller, new CortexError('upstream_failed', { node: this.#options.node.name, reason }));
+    }
+  }
+
+  #release(controller: Dispatcher.DispatchController, events: Buffer): void {
+    this.#options.observer?.events(events);
+    this.#write(controller, events);
   }
 
   #relayPiece(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -160,8 +223,12 @@ class Relay implements Dispatcher.DispatchHandler {
     const { response } = this.#options;
     if (!response.headersSent) this.#writeHead();
     if (response.write(bytes)) return;
+    this.#isPaused = true;
     controller.pause();
-    response.once('drain', () => controller.resume());
+    response.once('drain', () => {
+      this.#isPaused = false;
+      controller.resume();
+    });
   }
 
   #writeHead(length?: number): void {
@@ -171,18 +238,23 @@ class Relay implements Dispatcher.DispatchHandler {
       headers['cache-control'] = 'no-cache, no-transform';
       headers['x-accel-buffering'] = 'no';
     } else if (length !== undefined) headers['content-length'] = String(length);
+    const timing = this.#options.timing?.();
+    if (timing) headers['server-timing'] = [timing, headers['server-timing'] ?? []].flat().join(', ');
     this.#options.response.writeHead(this.#status, headers);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#isOver) return;
     const { response, node } = this.#options;
+    if (this.#filter && this.#endsWithFault(this.#filter)) return;
     if (this.#splitter && this.#status === 200 && this.#splitter.ending === 'open') {
       this.#fail(
         new CortexError('stream_interrupted', { node: node.name, reason: 'the neuron ended it without an end mark' }),
       );
       return;
     }
+    const rest = this.#filter?.rest();
+    if (rest?.length) this.#release(controller, rest);
     if (!response.headersSent && busyStatuses.has(this.#status) && this.#options.hasOther?.()) {
       const reason = `it has no room for the request (status ${this.#status})`;
       const error = new CortexError('upstream_failed', { node: node.name, reason });
@@ -194,6 +266,23 @@ class Relay implements Dispatcher.DispatchHandler {
       response.end(Buffer.concat(this.#held));
     } else response.end();
     this.#finish({ kind: 'answered', status: this.#status });
+  }
+
+  /** A neuron that tells of its own end, in a stream that can go on elsewhere. */
+  #endsWithFault(filter: CheckpointFilter): boolean {
+    if (this.#splitter?.ending !== 'error' || !filter.resume) return false;
+    const farewell = filter.rest();
+    const isOfRequest = farewell.includes('"type":"invalid_request_error"');
+    const { node } = this.#options;
+    const reason = 'the neuron ended it with an error';
+    const error = new CortexError('stream_interrupted', { node: node.name, reason });
+    if (isOfRequest) this.#options.response.end(farewell);
+    this.#finish(
+      isOfRequest
+        ? { kind: 'answered', status: this.#status, error }
+        : { kind: 'cut', error, resume: filter.resume, farewell },
+    );
+    return true;
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -219,6 +308,11 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#finish({ kind: 'failed', error, cause, ...(isSilent ? { isSilent } : {}) });
       return;
     }
+    const resume = this.#filter ? this.#filter.resume : this.#options.resume;
+    if (resume) {
+      this.#finish({ kind: 'cut', error, resume, farewell: errorEvent(error) });
+      return;
+    }
     if (this.#splitter) response.end(errorEvent(error));
     // Only a broken connection tells that an answer in one piece is not whole.
     else response.destroy();
@@ -228,6 +322,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #finish(result: AttemptResult): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#cancelSilence();
     this.#options.signal.removeEventListener('abort', this.#onAbort);
     this.#held = [];
     this.#settle(result);

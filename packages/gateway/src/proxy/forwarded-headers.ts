@@ -22,6 +22,7 @@ const keptFromNeuron = new Set([
   'expect',
   'host',
   'x-api-key',
+  'x-cortex-checkpoints',
   'x-helexa-account-id',
   'x-helexa-key-id',
   'x-request-id',
@@ -54,6 +55,7 @@ const keptFromClient: ReadonlySet<string> = new Set([
   'access-control-allow-origin',
   'access-control-expose-headers',
   'date',
+  'x-cortex-checkpoints',
   'x-request-id',
 ]);
 

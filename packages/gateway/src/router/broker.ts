@@ -5,6 +5,7 @@ import type { Outcome, RouterEffects } from './effects.js';
 import { LoadHistory } from './load-history.js';
 import { type Ask, type Decision, decide, type WaitReason } from './router.js';
 import type { Claim, LoadJob, RouterView, Setback } from './view.js';
+import type { WaitPart } from './wait-ledger.js';
 
 export interface BrokerSettings {
   /** Longest wait of one request for a model. */
@@ -29,6 +30,8 @@ export interface Lease {
   readonly node: NodeState;
   /** True when it was not to be had at once. */
   readonly hasWaited: boolean;
+  /** What it waited for, in order. */
+  readonly waits: readonly WaitPart[];
   release(): void;
 }
 
@@ -52,6 +55,8 @@ interface Waiter {
   readonly resolve: (lease: Lease) => void;
   readonly reject: (error: unknown) => void;
   why: WaitReason;
+  /** What it has waited for so far; the last part is under way. */
+  readonly waits: (Omit<WaitPart, 'ms'> & { readonly fromMs: number })[];
 }
 
 interface RunningJob extends LoadJob {
@@ -149,7 +154,7 @@ export class Broker {
     const sinceMs = this.#options.effects.now();
     const ask: Ask = { model, sinceMs, exclude, preferred };
     const decision = decide(this.view(), ask);
-    if (decision.kind === 'serve') return this.#lease(decision.node, model, false);
+    if (decision.kind === 'serve') return this.#lease(decision.node, model, []);
     if (decision.kind === 'refuse') throw decision.error;
     return await new Promise<Lease>((resolve, reject) => {
       const onAbort = (): void => {
@@ -169,6 +174,7 @@ export class Broker {
       const waiter: Waiter = {
         ask,
         why: decision.kind === 'wait' ? decision.why : 'loading',
+        waits: [],
         resolve: settle(resolve, true),
         reject: settle(reject, false),
       };
@@ -203,7 +209,7 @@ export class Broker {
     return (others.length > 0 ? Math.min(...others) : 0) + this.#history.expectedMs(model);
   }
 
-  #lease(node: NodeState, model: string, hasWaited: boolean): Lease {
+  #lease(node: NodeState, model: string, waits: readonly WaitPart[]): Lease {
     const key = keyOf(node.name, model);
     const use = (): void => void this.#usedMs.set(key, this.#options.effects.now());
     this.#leases.set(key, (this.#leases.get(key) ?? 0) + 1);
@@ -211,7 +217,8 @@ export class Broker {
     let isHeld = true;
     return {
       node,
-      hasWaited,
+      hasWaited: waits.length > 0,
+      waits,
       release: () => {
         if (!isHeld) return;
         isHeld = false;
@@ -297,23 +304,47 @@ export class Broker {
     const decision: Decision = decide(this.view(), waiter.ask);
     switch (decision.kind) {
       case 'serve':
-        waiter.resolve(this.#lease(decision.node, waiter.ask.model, true));
+        waiter.resolve(this.#lease(decision.node, waiter.ask.model, this.#waitsOf(waiter)));
         return undefined;
       case 'refuse':
         waiter.reject(decision.error);
         return undefined;
       case 'load':
-        waiter.why = 'loading';
+        this.#waits(waiter, 'loading', 'load', `${decision.entry.id} on ${decision.node.name}`);
         this.#begin(decision.node, decision.entry, decision.victims);
         return undefined;
       case 'claim':
-        waiter.why = 'busy';
+        this.#waits(waiter, 'busy', 'queue', `busy: ${decision.victims.join(', ')} on ${decision.node.name}`);
         this.#claims.set(decision.node.name, { model: waiter.ask.model, victims: decision.victims });
         return undefined;
       case 'wait':
-        waiter.why = decision.why;
+        this.#waitOn(waiter, decision);
         return decision.untilMs;
     }
+  }
+
+  #waitOn(waiter: Waiter, { why, behind, node }: Decision & { readonly kind: 'wait' }): void {
+    const place = `${behind.join(', ')}${node === undefined ? '' : ` on ${node}`}`;
+    // Whoever has begun a load waits for that one.
+    if (why === 'loading' && waiter.waits.at(-1)?.why === 'load') return;
+    this.#waits(waiter, why, why === 'loading' ? 'attach' : 'queue', why === 'loading' ? place : `${why}: ${place}`);
+  }
+
+  /** Notes what a request waits for from now on. */
+  #waits(waiter: Waiter, reason: WaitReason, why: string, behind: string): void {
+    waiter.why = reason;
+    const last = waiter.waits.at(-1);
+    if (last?.why === why && last.behind === behind) return;
+    waiter.waits.push({ why, behind, fromMs: this.#options.effects.now() });
+  }
+
+  #waitsOf({ waits }: Waiter): WaitPart[] {
+    const nowMs = this.#options.effects.now();
+    return waits.map(({ why, behind, fromMs }, index) => ({
+      why,
+      behind,
+      ms: (waits[index + 1]?.fromMs ?? nowMs) - fromMs,
+    }));
   }
 
   #begin(node: NodeState, entry: CatalogueEntry, victims: readonly string[]): void {

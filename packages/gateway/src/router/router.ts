@@ -28,7 +28,15 @@ export type Decision =
   /** Stop sending new requests to the victims, so that they fall idle. */
   | { readonly kind: 'claim'; readonly node: NodeState; readonly victims: readonly string[] }
   /** Nothing can be done before something changes, or before `untilMs`. */
-  | { readonly kind: 'wait'; readonly why: WaitReason; readonly untilMs: number | undefined }
+  | {
+      readonly kind: 'wait';
+      readonly why: WaitReason;
+      readonly untilMs: number | undefined;
+      /** Models that are in the way, or that are loaded. */
+      readonly behind: readonly string[];
+      /** Where that is; absent when it is at several neurons. */
+      readonly node?: string;
+    }
   | { readonly kind: 'refuse'; readonly error: CortexError };
 
 export type WaitReason = 'loading' | 'node_loading' | 'busy' | 'residency' | 'claimed';
@@ -54,15 +62,23 @@ const chooseLoaded = (view: RouterView, ask: Ask, nodes: readonly NodeState[]): 
 const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Place): Decision | undefined => {
   const { node, fit, victims, untilMs } = place;
   const claim = view.claim(node.name);
+  const job = view.job(node.name);
+  const wait = (why: WaitReason, until: number | undefined, behind: readonly string[]): Decision => ({
+    kind: 'wait',
+    why,
+    untilMs: until,
+    behind,
+    node: node.name,
+  });
   // What fills the node is decided when its load has ended.
-  if (view.job(node.name)) return { kind: 'wait', why: 'node_loading', untilMs: undefined };
+  if (job) return wait('node_loading', undefined, [job.model]);
   if (fit === 'blocked') return undefined;
-  if (claim && claim.model !== entry.id) return { kind: 'wait', why: 'claimed', untilMs: undefined };
+  if (claim && claim.model !== entry.id) return wait('claimed', undefined, [claim.model]);
   if (fit !== 'later') return { kind: 'load', node, entry, victims };
-  if (untilMs !== undefined) return { kind: 'wait', why: 'residency', untilMs };
+  if (untilMs !== undefined) return wait('residency', untilMs, victims);
   const patientUntil = ask.sinceMs + view.patienceMs;
-  if (patientUntil > view.nowMs) return { kind: 'wait', why: 'busy', untilMs: patientUntil };
-  return claim ? { kind: 'wait', why: 'busy', untilMs: undefined } : { kind: 'claim', node, victims };
+  if (patientUntil > view.nowMs) return wait('busy', patientUntil, victims);
+  return claim ? wait('busy', undefined, victims) : { kind: 'claim', node, victims };
 };
 
 /** How a model of the catalogue that is nowhere ready can come to be ready. */
@@ -130,12 +146,11 @@ export const decide = (view: RouterView, ask: Ask): Decision => {
   // Without a catalogue entry there is no other way than the one that says it cannot.
   const node = chooseLoaded(view, ask, servable.length > 0 || entry ? servable : able);
   if (node) return { kind: 'serve', node };
-  if (view.fleet.some(({ name }) => view.job(name)?.model === model)) {
-    return { kind: 'wait', why: 'loading', untilMs: undefined };
-  }
+  const loading = view.fleet.find(({ name }) => view.job(name)?.model === model);
+  if (loading) return { kind: 'wait', why: 'loading', untilMs: undefined, behind: [model], node: loading.name };
   const statuses = holders.flatMap((each) => modelOn(each, model)?.status ?? []);
   if (statuses.some((status) => loadingStatuses.has(status))) {
-    return { kind: 'wait', why: 'loading', untilMs: undefined };
+    return { kind: 'wait', why: 'loading', untilMs: undefined, behind: [model] };
   }
   if (statuses.includes('recovering')) {
     return {

@@ -1,0 +1,247 @@
+import { CortexError, checkpointHeader, type StreamResume } from '@helexa/core';
+import type { NodeState } from '../fleet/fleet.js';
+import { errorEvent } from '../http/respond.js';
+import type { Exchange } from '../http/router.js';
+import type { AnswerSink } from '../proxy/answer-sink.js';
+import { type AttemptResult, attempt } from '../proxy/attempt.js';
+import { TokenObserver } from '../proxy/token-observer.js';
+import { affinityKey } from '../router/affinity.js';
+import type { Lease } from '../router/broker.js';
+import { WaitLedger } from '../router/wait-ledger.js';
+import type { Inference, InferenceOptions } from './inference.js';
+
+/** Neurons answer this without a run of their device: it costs no tokens. */
+export const freePath = '/tokenize';
+
+/** Tokens of a request that nobody has counted. */
+export const promptEstimate = (body: Buffer): number => Math.max(1, Math.ceil(body.length / 4));
+
+type Labels = Readonly<Record<'model' | 'node' | 'key', string>>;
+
+/** What the client has of an answer whose neuron failed. */
+interface Begun {
+  readonly resume: StreamResume;
+  readonly farewell: Buffer | string;
+}
+
+/**
+ * One request on its way through the fleet: waits for a place, is answered there, and where that fails, elsewhere. Before the
+ * first byte the next node begins anew; after it the next node goes on from the last checkpoint, into the same sink.
+ */
+class FleetRelay {
+  readonly #options: InferenceOptions;
+  readonly #exchange: Exchange;
+  readonly #inference: Inference;
+  readonly #charge: (tokens: number) => void;
+  readonly #ledger: WaitLedger;
+  readonly #exclude = new Set<string>();
+  #sink: AnswerSink | undefined;
+  #observer: TokenObserver | undefined;
+  #begun: Begun | undefined;
+  #bytes = 0;
+  #isRetried = false;
+
+  constructor(options: InferenceOptions, exchange: Exchange, inference: Inference, charge: (tokens: number) => void) {
+    this.#options = options;
+    this.#exchange = exchange;
+    this.#inference = inference;
+    this.#charge = charge;
+    this.#ledger = new WaitLedger(() => options.clock.now());
+  }
+
+  async run(): Promise<void> {
+    const { affinity, broker } = this.#options;
+    const { signal, facts, request } = this.#exchange;
+    const { model, body } = this.#inference;
+    const key = affinityKey(request.headers, model, body);
+    let error: CortexError | undefined;
+    for (;;) {
+      if (error && (signal.aborted || !broker.hasOther(model, this.#exclude))) {
+        this.#giveUp(error);
+        return;
+      }
+      const lease = await this.#acquire(affinity.get(key));
+      if (lease === undefined) return;
+      const { name } = lease.node;
+      facts['node'] = name;
+      const result = await this.#attemptAt(lease).finally(() => lease.release());
+      if (result.kind === 'abandoned') facts['abandoned'] = true;
+      if (result.kind === 'answered') affinity.set(key, name);
+      if (result.kind === 'abandoned' || result.kind === 'answered') return;
+      error = result.error;
+      this.#failed(name, result);
+    }
+  }
+
+  /** Ends what has been begun with its error; without a byte at the client the error is the answer. */
+  #giveUp(error: CortexError): void {
+    if (!this.#begun) throw error;
+    const { facts, signal } = this.#exchange;
+    facts['error'] = error;
+    if (signal.aborted && !CortexError.isInstance(signal.reason)) facts['abandoned'] = true;
+    // An exchange that is ended from outside says why.
+    else this.#sink?.end(signal.aborted ? errorEvent(signal.reason) : this.#begun.farewell);
+  }
+
+  /** A node that added nothing is not the one that the stream ended for. */
+  #cut({ resume, farewell }: Begun): void {
+    const isOlder = this.#begun?.resume.tokens.length === resume.tokens.length;
+    this.#begun = { resume, farewell: isOlder ? (this.#begun?.farewell ?? farewell) : farewell };
+  }
+
+  /** Notes a failed attempt; its node is not asked again. */
+  #failed(name: string, result: AttemptResult & { readonly kind: 'failed' | 'cut' }): void {
+    const { broker, metrics } = this.#options;
+    const { model } = this.#inference;
+    this.#ledger.failed(name);
+    if (result.kind === 'cut') this.#cut(result);
+    const isSilent = result.kind === 'failed' && result.isSilent === true;
+    // An idle connection may have been closed at its other end: where nobody else can answer, a new one is tried once.
+    const isStale = isSilent && !this.#isRetried && !broker.hasOther(model, new Set([...this.#exclude, name]));
+    if (isStale) this.#isRetried = true;
+    else this.#exclude.add(name);
+    const isBusy = result.kind === 'failed' && result.isBusy;
+    const reason = result.kind === 'cut' ? 'resumed' : isBusy ? 'busy' : isStale ? 'stale_connection' : 'failed';
+    if (!this.#exchange.signal.aborted && broker.hasOther(model, this.#exclude)) {
+      metrics.retries.inc({ node: name, reason });
+    }
+  }
+
+  /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. Undefined when it left. */
+  async #acquire(preferred: string | undefined): Promise<Lease | undefined> {
+    const { broker, clock, keepAliveMs, metrics } = this.#options;
+    const { response, signal, facts } = this.#exchange;
+    const { model, stream, silence } = this.#inference;
+    const beganMs = clock.now();
+    let cancel = (): void => {};
+    const tell = (): void => {
+      cancel = clock.after(keepAliveMs, () => {
+        const progress = broker.progressOf(model);
+        const seconds = (ms = 0): number => Math.round(ms / 1000);
+        const about = `waiting for the model, ${seconds(progress?.waitedMs)} s; about ${seconds(progress?.expectedMs)} s more`;
+        response.keepAlive(silence?.() ?? `: ${about}\n\n`);
+        tell();
+      });
+    };
+    if (stream) tell();
+    try {
+      const lease = await broker.acquire({ model, signal, exclude: this.#exclude, preferred });
+      const waitedMs = clock.now() - beganMs;
+      metrics.queue.observe(this.#labels(lease.node), waitedMs / 1000);
+      if (lease.hasWaited) metrics.coldStarts.inc({ model, node: lease.node.name });
+      if (this.#exclude.size === 0) facts['queue_ms'] = Math.round(waitedMs);
+      this.#ledger.waited(lease.waits);
+      return lease;
+    } catch (error) {
+      if (CortexError.isInstance(error)) {
+        this.#giveUp(error);
+        return undefined;
+      }
+      if (!signal.aborted) throw error;
+      facts['abandoned'] = true;
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+
+  #labels(node: NodeState): Labels {
+    return { model: this.#inference.model, node: node.name, key: this.#exchange.principal?.keyId ?? '' };
+  }
+
+  /** One attempt at one node. */
+  async #attemptAt({ node }: Lease): Promise<AttemptResult> {
+    const { broker, inFlight, dispatcher, metrics, clock, silenceMs } = this.#options;
+    const { signal, facts } = this.#exchange;
+    const { model, path, headers, body, openSink, startedAt, stream } = this.#inference;
+    const labels = this.#labels(node);
+    const begun = this.#begun;
+    const seconds = (): number => (clock.now() - startedAt) / 1000;
+    if (!begun || !this.#sink || !this.#observer) {
+      this.#sink = openSink(node.name);
+      const gap = metrics.gap.labels(labels);
+      this.#observer = new TokenObserver({ now: () => clock.now(), onGap: (ms) => gap.observe(ms / 1000) });
+      this.#bytes = 0;
+    }
+    const [response, observer] = [this.#sink, this.#observer];
+    metrics.requestBytes.inc({ node: node.name }, body.length);
+    const onBytes = (count: number): void => {
+      if (this.#bytes === 0) metrics.firstByte.observe(labels, seconds());
+      this.#bytes += count;
+      metrics.responseBytes.inc({ node: node.name }, count);
+    };
+    const wish = begun ? 'resume' : 'send';
+    this.#ledger.asked();
+    const result: AttemptResult = await inFlight.during(node.name, signal, (attemptSignal) =>
+      attempt({
+        dispatcher,
+        node,
+        path,
+        headers: stream && node.kind === 'neuron' ? { ...headers, [checkpointHeader]: wish } : headers,
+        body,
+        response,
+        signal: attemptSignal,
+        onBytes,
+        observer,
+        hasOther: () => broker.hasOther(model, new Set([...this.#exclude, node.name])),
+        resume: begun?.resume,
+        clock,
+        silenceMs,
+        onHead: () => this.#ledger.answered(),
+        timing: () => this.#ledger.header(),
+      }),
+    );
+    facts['bytes'] = this.#bytes;
+    this.#account(result, observer, labels);
+    if (result.kind === 'answered') metrics.duration.observe(labels, seconds());
+    return result;
+  }
+
+  /** Charges and reports what an attempt came to; a stream that may go on elsewhere is counted when it ends. */
+  #account(result: AttemptResult, observer: TokenObserver, labels: Labels): void {
+    const { metrics, onFailure, broker } = this.#options;
+    const { signal, facts } = this.#exchange;
+    const { path, model } = this.#inference;
+    const goesOn =
+      result.kind === 'cut' && !signal.aborted && broker.hasOther(model, new Set([...this.#exclude, labels.node]));
+    if (path !== freePath && !goesOn) {
+      // A client that left has had its prompt read; a neuron that refused or failed at once has done nothing.
+      const isAnswer = result.kind === 'cut' || (result.kind === 'answered' && result.status < 400);
+      this.#charge(this.#countTokens(observer, labels, isAnswer || result.kind === 'abandoned'));
+    }
+    if (result.kind === 'abandoned' || !result.error || result.error.code === 'shutting_down') return;
+    metrics.upstreamFailures.inc({ node: labels.node, code: result.error.code });
+    if (result.kind === 'answered' || (result.kind === 'failed' && !result.isBusy)) facts['error'] = result.error;
+    onFailure(labels.node);
+  }
+
+  /** Notes what an answer was seen to hold; returns the tokens it is charged with. */
+  #countTokens(observer: TokenObserver, labels: Labels, wasAsked: boolean): number {
+    const { metrics } = this.#options;
+    const { startedAt, body } = this.#inference;
+    const { usage, deltas, firstMs, lastMs } = observer.seen;
+    const completion = usage?.completion ?? deltas;
+    if (usage) metrics.promptTokens.inc(labels, usage.prompt);
+    if (usage) metrics.promptSize.observe(labels, usage.prompt);
+    if (usage) metrics.cachedTokens.inc(labels, usage.cached);
+    metrics.completionTokens.inc(labels, completion);
+    metrics.completionSize.observe(labels, completion);
+    if (firstMs !== undefined) metrics.firstToken.observe(labels, (firstMs - startedAt) / 1000);
+    const decodeMs = (lastMs ?? 0) - (firstMs ?? 0);
+    // The first token belongs to the prefill: what follows it is the pace.
+    if (decodeMs >= 100 && deltas > 1) metrics.tokenRate.observe(labels, (completion - 1) / (decodeMs / 1000));
+    if (usage) return usage.prompt + usage.completion;
+    return wasAsked ? promptEstimate(body) + deltas : deltas;
+  }
+}
+
+/**
+ * Sends a request to one node after the other until one answers; settles when the client has its answer, or has left. Throws what
+ * ended it while the client had nothing.
+ */
+export const relayToFleet = (
+  options: InferenceOptions,
+  exchange: Exchange,
+  inference: Inference,
+  charge: (tokens: number) => void,
+): Promise<void> => new FleetRelay(options, exchange, inference, charge).run();
