@@ -41,6 +41,32 @@ test('startGateway keeps admin routes for admin keys, whatever else is open', as
   t.is((await post(gateway, body, { authorization: 'Bearer sk-admin-1' })).status, 403);
 });
 
+test('startGateway G3: a reload takes up keys, and keeps those before when they cannot be read', async (t) => {
+  const admin = { key: 'sk-admin-1', account_id: 'root', admin: true };
+  const fresh = { key: 'sk-fresh-12', account_id: 'fresh' };
+  const asRoot = { authorization: 'Bearer sk-admin-1' };
+  const next: { read: () => object } = { read: () => ({ require_auth: true, keys: [admin, fresh] }) };
+  const { gateway } = await runGateway(
+    t,
+    { a: { models } },
+    { entitlements: { require_auth: true, keys: [admin, someone] } },
+    async () => gatewayConfigSchema.parse({ entitlements: next.read() }),
+  );
+  const reload = () => post(gateway, {}, asRoot, '/admin/reload');
+  t.is((await post(gateway, body, bearer)).status, 200);
+  t.deepEqual(await (await reload()).json(), { models: 0, aliases: 0, keys: 2 });
+  t.is((await post(gateway, body, bearer)).status, 401);
+  t.is((await post(gateway, body, { authorization: 'Bearer sk-fresh-12' })).status, 200);
+  next.read = () => {
+    throw new CortexError('config_invalid', { where: 'cortex.toml', reason: 'nonsense' });
+  };
+  t.is((await reload()).status, 500);
+  t.is((await post(gateway, body, { authorization: 'Bearer sk-fresh-12' })).status, 200);
+  const keys = (await (await fetch(`${gateway.url}/admin/keys`, { headers: asRoot })).json()) as { data: object[] };
+  t.like(keys.data[1], { key_id: 'fresh', spent: 10, reserved: 0, hard_cap: null });
+  t.is((await fetch(`${gateway.url}/admin/keys`, { headers: { authorization: 'Bearer sk-fresh-12' } })).status, 403);
+});
+
 test('startGateway refuses models beyond the scope of a key', async (t) => {
   const keys = [{ ...someone, allowed_models: ['other'] }];
   const { gateway, neurons } = await runGateway(t, { a: { models } }, { entitlements: { keys } });

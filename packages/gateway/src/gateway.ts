@@ -37,6 +37,7 @@ import { Broker } from './router/broker.js';
 import type { RouterEvent } from './router/effects.js';
 import { neuronEffects } from './router/neuron-effects.js';
 import { couldHold } from './router/placement.js';
+import { describeKey } from './routes/describe-key.js';
 import { inferenceHandler } from './routes/inference.js';
 import { modelHandler, modelsHandler } from './routes/models.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
@@ -44,6 +45,8 @@ import { dialectOf } from './translate/dialect.js';
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
+  /** Reads the configuration again at a reload, for its keys; they stay what they were when absent. */
+  readonly readConfig?: () => Promise<GatewayConfig>;
   readonly logger?: Logger;
   /** The machine's own when absent. */
   readonly clock?: Clock;
@@ -54,7 +57,7 @@ export interface GatewayOptions {
 export interface RunningGateway {
   readonly url: string;
   readonly metricsUrl: string;
-  /** Reads the model catalogue again; a file that cannot be used is logged, and the catalogue stays what it was. */
+  /** Reads the model catalogue and the keys again; what cannot be used is logged, and stays what it was. */
   reload(): Promise<void>;
   /** Stops taking requests, lets open ones end for a while, then ends them with a typed error. */
   close(): Promise<void>;
@@ -83,7 +86,8 @@ class Gateway {
   readonly #open = new Set<AbortController>();
   readonly #routes: Routes;
   readonly #broker: Broker;
-  readonly #keys: KeyRing;
+  #keys: KeyRing;
+  readonly #readConfig: (() => Promise<GatewayConfig>) | undefined;
   readonly #ledger: Ledger;
   readonly #catalogueFile: CatalogueFile | undefined;
   #catalogue: Catalogue = emptyCatalogue;
@@ -91,8 +95,9 @@ class Gateway {
   #isDraining = false;
   #onLastExchange: (() => void) | undefined;
 
-  constructor({ config, logger, clock, makeId }: GatewayOptions, links: readonly NeuronLink[]) {
+  constructor({ config, readConfig, logger, clock, makeId }: GatewayOptions, links: readonly NeuronLink[]) {
     this.#config = config;
+    this.#readConfig = readConfig;
     this.#agent = openLinks(links, { connectTimeoutMs });
     this.#log = logger ?? pino({ name: 'gateway', level: config.log.level });
     this.#clock = clock ?? systemClock;
@@ -244,14 +249,45 @@ class Gateway {
       '/v1/messages/count_tokens': { POST: countTokensHandler(translation) },
       '/v1/responses': { POST: responsesHandler(translation) },
       '/v1/responses/input_tokens': { POST: inputTokensHandler(translation) },
+      '/admin/keys': {
+        GET: async ({ response }) => {
+          const data = await Promise.all(
+            this.#keys.principals.map((principal) => describeKey(principal, this.#ledger)),
+          );
+          sendJson(response, 200, { object: 'list', data });
+        },
+      },
       '/admin/reload': {
         POST: async ({ response }) => {
-          const problem = await this.#catalogueFile?.reload();
+          const problem = await this.#reload();
           if (problem !== undefined) throw problem;
-          sendJson(response, 200, { models: this.#catalogue.entries.size, aliases: this.#catalogue.aliases.size });
+          const { entries, aliases } = this.#catalogue;
+          sendJson(response, 200, { models: entries.size, aliases: aliases.size, keys: this.#keys.size });
         },
       },
     };
+  }
+
+  /** Reads again what can change while the gateway runs. Settles with the first thing that is wrong with it. */
+  async #reload(): Promise<unknown> {
+    const problem = await this.#catalogueFile?.reload();
+    return problem ?? (await this.#reloadKeys());
+  }
+
+  async #reloadKeys(): Promise<unknown> {
+    if (!this.#readConfig) return undefined;
+    try {
+      const { entitlements } = await this.#readConfig();
+      refuseOpenDoor({ ...this.#config, entitlements });
+      this.#keys = new KeyRing(entitlements);
+      this.#metrics.configReloads.inc({ outcome: 'ok' });
+      this.#log.info({ keys: entitlements.keys.length }, 'keys read; other settings count from the next start');
+      return undefined;
+    } catch (error) {
+      this.#metrics.configReloads.inc({ outcome: 'refused' });
+      this.#log.error({ err: error }, 'keys not read; those before stay');
+      return error;
+    }
   }
 
   #listModels(createdSeconds: number): ModelList {
@@ -365,7 +401,7 @@ class Gateway {
         return closing;
       };
       const reload = async (): Promise<void> => {
-        await this.#catalogueFile?.reload();
+        await this.#reload();
       };
       return { url: main.url, metricsUrl: metrics.url, reload, close };
     } catch (error) {

@@ -15,7 +15,8 @@ export default class Serve extends BaseCommand {
 Settings come from ./cortex.toml, ~/.config/cortex/cortex.toml or /etc/cortex/cortex.toml, whichever is found first, then
 from variables such as CORTEX_GATEWAY__LISTEN. '<%= config.bin %> config show gateway' prints what is in force, and why.
 
-The model catalogue that 'models_config' names is read again when it changes, and on SIGHUP.`;
+The model catalogue that 'models_config' names is read again when it changes, and on SIGHUP. SIGHUP also takes up keys that
+were added or taken away; other settings count from the next start.`;
   static override examples = [
     { description: 'Run with the configuration found.', command: '<%= config.bin %> serve' },
     { description: 'Run with another file.', command: '<%= config.bin %> serve --config ./fleet.toml' },
@@ -25,9 +26,10 @@ The model catalogue that 'models_config' names is read again when it changes, an
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve);
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
-    const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
+    const readConfig = async () => (await loadGatewaySettings({ file: flags.config, env: process.env })).config;
+    const config = await readConfig();
     const log = stderrLogger('gateway', config.log.level);
-    const gateway = await startGateway({ config, logger: log });
+    const gateway = await startGateway({ config, readConfig, logger: log });
     const service = openService(log, `${gateway.url}/health`, () => `Serving at ${gateway.url}/v1`);
     service.ready();
     const reload = (): void => void gateway.reload();

@@ -49,6 +49,15 @@ export class KeyRing {
     }));
   }
 
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** Everyone it knows, in the order of the configuration. */
+  get principals(): readonly Principal[] {
+    return this.#entries.map(({ principal }) => principal);
+  }
+
   /** Takes as long for every key, whether it is known and which one it is. */
   #find(key: string): Principal | undefined {
     const hash = sha256(key);

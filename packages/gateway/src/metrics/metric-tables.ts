@@ -69,6 +69,11 @@ export const counterRows = {
     help: 'Readings of the model catalogue after the first.',
     labels: ['outcome'],
   },
+  configReloads: {
+    name: 'cortex_config_reloads_total',
+    help: 'Readings of the configuration after the first.',
+    labels: ['outcome'],
+  },
   upstreamFailures: {
     name: 'cortex_upstream_failures_total',
     help: 'Attempts at a node that failed, by code of the error.',

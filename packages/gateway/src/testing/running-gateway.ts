@@ -1,4 +1,4 @@
-import { gatewayConfigSchema } from '@helexa/core';
+import { type GatewayConfig, gatewayConfigSchema } from '@helexa/core';
 import { type FakeNeuron, type FakeNeuronOptions, startFakeNeuron } from '@helexa/core/testing';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
@@ -9,6 +9,7 @@ export const runGateway = async (
   t: ExecutionContext,
   options: Readonly<Record<string, FakeNeuronOptions>>,
   config: Readonly<Record<string, unknown>> = {},
+  readConfig?: () => Promise<GatewayConfig>,
 ): Promise<{ readonly gateway: RunningGateway; readonly neurons: Readonly<Record<string, FakeNeuron>> }> => {
   const neurons: Record<string, FakeNeuron> = {};
   for (const [name, option] of Object.entries(options)) neurons[name] = await startFakeNeuron(option);
@@ -22,7 +23,11 @@ export const runGateway = async (
     },
     neurons: Object.entries(neurons).map(([name, { url }]) => ({ name, endpoint: url })),
   });
-  const gateway = await startGateway({ config: parsed, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({
+    config: parsed,
+    logger: pino({ level: 'silent' }),
+    ...(readConfig ? { readConfig } : {}),
+  });
   t.teardown(async () => {
     await gateway.close();
     await Promise.all(Object.values(neurons).map((neuron) => neuron.close()));
