@@ -97,18 +97,27 @@ function describeSoak({ counts, seconds, after, rssRiseBytes, heapRiseBytes }: S
   return `soak: ${JSON.stringify(counts)} in ${seconds.toFixed(0)} s; fitted rise after warm-up: ${rises}; at the end: ${JSON.stringify(after)}`;
 }
 
-function overloadFaults({ counts, capacity, goodput, rejectionMs }: OverloadReport): string[] {
+function overloadFaults({ counts, failures, capacity, goodput, rejectionMs }: OverloadReport): string[] {
   return [
     ...(counts.hung + counts.failed > 0
-      ? [`${counts.hung} requests hung and ${counts.failed} failed under overload`]
+      ? [`${counts.hung} requests hung and ${counts.failed} failed under overload: ${failures.join(' | ')}`]
       : []),
     ...(goodput < leastGoodput * capacity ? [`goodput is ${(goodput / capacity).toFixed(2)} of capacity`] : []),
     ...(rejectionMs.p99 > mostRejectionMs ? [`p99 of rejections is ${rejectionMs.p99.toFixed(0)} ms`] : []),
   ];
 }
 
-function describeOverload({ capacity, goodput, offered, counts, rejectionMs, light }: OverloadReport): string {
+function describeOverload({
+  capacity,
+  goodput,
+  offered,
+  counts,
+  rejectionMs,
+  clientStallMs,
+  cpuMsPerRequest,
+  light,
+}: OverloadReport): string {
   const rates = `capacity ${capacity.toFixed(1)}/s, offered ${offered.toFixed(1)}/s, goodput ${goodput.toFixed(1)}/s`;
-  const times = `rejections p50 ${rejectionMs.p50.toFixed(1)} ms, p99 ${rejectionMs.p99.toFixed(1)} ms`;
+  const times = `rejections p50 ${rejectionMs.p50.toFixed(1)} ms, p99 ${rejectionMs.p99.toFixed(1)} ms (longest stall of the client ${clientStallMs.toFixed(0)} ms), ${cpuMsPerRequest.toFixed(2)} ms of processor a request`;
   return `overload: ${rates} (${(goodput / capacity).toFixed(2)}); ${times}; ${JSON.stringify(counts)}; light principal ${light.served} of ${light.asked} served`;
 }

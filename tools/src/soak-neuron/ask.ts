@@ -23,8 +23,15 @@ export interface Question {
 }
 
 /** Sends one chat request and follows it to its end, or to where its client leaves. */
-export function ask({ url, agent, body, principal, fate, deadlineMs }: Question): Promise<Outcome> {
+export async function ask(question: Question): Promise<Outcome> {
   const startedMs = performance.now();
+  const outcome = await attempt(question, startedMs);
+  // A server may close a kept connection at the very moment that it is used again: the request never arrived.
+  return outcome === 'not sent' ? await ask(question) : outcome;
+}
+
+function attempt(question: Question, startedMs: number): Promise<Outcome | 'not sent'> {
+  const { url, agent, body, principal, fate, deadlineMs } = question;
   const bytes = Buffer.from(JSON.stringify(body));
   return new Promise((resolve) => {
     const timers: NodeJS.Timeout[] = [];
@@ -44,7 +51,10 @@ export function ask({ url, agent, body, principal, fate, deadlineMs }: Question)
     };
     timers.push(setTimeout(() => end('hung'), deadlineMs));
     // A client that has left hears nothing more; `resolve` takes the first outcome only.
-    request.on('error', (error) => end('failed', error.message));
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      if (request.reusedSocket && error.code === 'ECONNRESET') resolve('not sent');
+      end('failed', error.message);
+    });
     request.on('response', (response) => follow(request, response, fate, end, timers));
     if (fate.kind === 'half-body') {
       request.write(bytes.subarray(0, bytes.length / 2), () => end('left'));

@@ -1,4 +1,5 @@
 import { Agent } from 'node:http';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { quantile } from '../bench-cpu/statistics.js';
 import { ask, type Outcome } from './ask.js';
@@ -18,7 +19,13 @@ export interface OverloadReport {
   readonly goodput: number;
   readonly offered: number;
   readonly counts: Readonly<Record<Outcome['kind'], number>>;
+  /** What failed, the first few. */
+  readonly failures: readonly string[];
   readonly rejectionMs: { readonly p50: number; readonly p99: number };
+  /** Longest time for which the client itself did not get to run: rejections cannot look shorter than that. */
+  readonly clientStallMs: number;
+  /** Processor time of the neuron for each request, served or not: what a rejection costs at most. */
+  readonly cpuMsPerRequest: number;
   /** Requests served of the light principal, who asks for a tenth of its fair share; and how many it sent. */
   readonly light: { readonly served: number; readonly asked: number };
 }
@@ -31,10 +38,13 @@ export async function overload(neuron: SoakedNeuron, options: OverloadOptions): 
   const agent = new Agent({ keepAlive: true, maxSockets: 2000 });
   const capacity = await measureCapacity(neuron, agent, options);
   const offered = capacity * options.factor;
+  const before = await neuron.sample();
   const outcomes: { principal: string; outcome: Outcome }[] = [];
   const pending: Promise<void>[] = [];
   const startedMs = performance.now();
   const endMs = startedMs + options.seconds * 1000;
+  const stalls = monitorEventLoopDelay({ resolution: 5 });
+  stalls.enable();
   let served = 0;
   // An open loop: requests come at their time, whatever became of those before.
   for (let sent = 0; performance.now() < endMs; sent++) {
@@ -52,6 +62,8 @@ export async function overload(neuron: SoakedNeuron, options: OverloadOptions): 
   const elapsed = (performance.now() - startedMs) / 1000;
   await Promise.all(pending);
   agent.destroy();
+  stalls.disable();
+  const { cpuMs } = await neuron.sample();
   const counts: Record<Outcome['kind'], number> = { served: 0, rejected: 0, left: 0, failed: 0, hung: 0 };
   for (const { outcome } of outcomes) counts[outcome.kind] += 1;
   const rejectionMs = outcomes.flatMap(({ outcome }) => (outcome.kind === 'rejected' ? [outcome.ms] : []));
@@ -61,7 +73,10 @@ export async function overload(neuron: SoakedNeuron, options: OverloadOptions): 
     goodput: served / elapsed,
     offered: pending.length / elapsed,
     counts,
+    failures: outcomes.flatMap(({ outcome }) => (outcome.kind === 'failed' ? [outcome.what] : [])).slice(0, 5),
     rejectionMs: { p50: quantile(rejectionMs, 0.5), p99: quantile(rejectionMs, 0.99) },
+    clientStallMs: stalls.max / 1e6,
+    cpuMsPerRequest: (cpuMs - before.cpuMs) / pending.length,
     light: { served: light.filter(({ outcome }) => outcome.kind === 'served').length, asked: light.length },
   };
 }

@@ -1,4 +1,4 @@
-/** The process that is soaked: one neuron, and answers about its memory. Started with an IPC channel and `--expose-gc`. */
+/** The process that is soaked: one neuron, and answers about what it uses. Started with an IPC channel and `--expose-gc`. */
 import { neuronConfigSchema } from '@helexa/core';
 import { startNeuron } from '@helexa/neuron';
 import { architectures } from '../shared/architectures.js';
@@ -15,7 +15,9 @@ export interface ServeOrder {
   readonly maxWaitSeconds: number;
 }
 
-export interface MemorySample {
+export interface ProcessSample {
+  /** Time on a processor since the start. */
+  readonly cpuMs: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
 }
@@ -38,8 +40,9 @@ await neuron.loadModel(soakModel);
 process.on('message', (message) => {
   if (message === 'sample') {
     globalThis.gc?.();
+    const { user, system } = process.cpuUsage();
     const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();
-    process.send?.({ rssBytes, heapBytes } satisfies MemorySample);
+    process.send?.({ cpuMs: (user + system) / 1000, rssBytes, heapBytes } satisfies ProcessSample);
   } else if (message === 'close') {
     void neuron.close().then(() => process.disconnect());
   }

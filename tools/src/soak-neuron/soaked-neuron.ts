@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { neuronHealth } from '@helexa/core';
-import type { MemorySample, ServeOrder } from './serve.js';
+import type { ProcessSample, ServeOrder } from './serve.js';
 import { makeModelsFolder } from './served-model.js';
 
 /** What a neuron holds for its requests. */
@@ -37,9 +37,9 @@ export class SoakedNeuron {
     return new SoakedNeuron(url, child, folder);
   }
 
-  /** Its memory, right after a collection of garbage. */
-  async sample(): Promise<MemorySample> {
-    const answer = once(this.#child, 'message') as Promise<[MemorySample]>;
+  /** Its time and its memory, right after a collection of garbage. */
+  async sample(): Promise<ProcessSample> {
+    const answer = once(this.#child, 'message') as Promise<[ProcessSample]>;
     this.#child.send('sample');
     return (await answer)[0];
   }
