@@ -125,7 +125,7 @@ test('a device that is lost again and again leaves its model failed with the rea
   }
   const refused = (await (await ask(neuron)).json()) as { error: { code: string; message: string } };
   t.is(refused.error.code, 'model_failed');
-  t.regex(refused.error.message, /3 restarts within 600 s did not help/);
+  t.regex(refused.error.message, /3 restarts within 600000 ms did not help/);
   t.like(await getJson(neuron, '/health'), { status: 'failed', device_faults: [{ state: 'failed', restarts: 3 }] });
   // An operator acts: the load finds the device lost, and counts anew.
   t.is((await post(neuron, '/models/load', { model_id: 'tiny' })).status, 500);

@@ -16,13 +16,10 @@ const allThreads = 0;
 /** Whether a model could be loaded here, from headers alone. */
 export default class Preflight extends BaseCommand {
   static override summary = 'Tell whether a model can be loaded here, and what it would need.';
-  static override description =
-    `Reads one listing and the headers of a checkpoint, compiles its program and adds up memory, download and speed.
-No weight is read or downloaded and nothing is allocated. What would be refused at load is refused here, with the same
-words, and what would make it possible is said.
-
-The forecast of speed is what memory and arithmetic allow. Without --bandwidth it rests on what this device reads in a short
-measurement, with all its threads; a device that cannot be measured gets no forecast.`;
+  static override description = [
+    `Reads one listing and the headers of a checkpoint, compiles its program and adds up memory, download and speed. No weight is read or downloaded and nothing is allocated. What would be refused at load is refused here, with the same words, and what would make it possible is said.`,
+    `The forecast of speed is what memory and arithmetic allow. Without --bandwidth it rests on what this device reads in a short measurement, with all its threads; a device that cannot be measured gets no forecast.`,
+  ].join('\n\n');
   static override examples = [
     { description: 'A checkpoint folder.', command: '<%= config.bin %> preflight ./models/qwen3-0.6b' },
     {

@@ -710,7 +710,7 @@ export const catalogue = {
     exit: 70,
     type: 'api_error',
     message: (d) =>
-      `Cannot bring model '${d.model}' back: ${d.restarts} restarts within ${Math.round(d.windowMs / 1000)} s did not help: ${d.reason}`,
+      `Cannot bring model '${d.model}' back: ${d.restarts} restarts within ${d.windowMs} ms did not help: ${d.reason}`,
     suggestion: (d) => `Look at the device, then: POST /models/load with model_id '${d.model}'`,
     wire: (d) => ({ model_id: d.model }),
   }),

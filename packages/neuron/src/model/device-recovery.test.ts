@@ -106,7 +106,7 @@ test('DeviceRecovery gives up after its restarts with the reason, until an opera
   await settle();
   t.deepEqual(kinds(table), { a: 'failed' });
   const refused = t.throws(() => table.serve('a'), { code: 'model_failed' });
-  t.regex(refused!.message, /2 restarts within 600 s did not help: .*error 719/);
+  t.regex(refused!.message, /2 restarts within 600000 ms did not help: .*error 719/);
   t.like(table.faults[0], { state: 'failed' });
   await table.load(specOf('a'));
   fail('a', lost());

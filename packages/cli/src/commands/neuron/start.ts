@@ -11,14 +11,12 @@ import { watchSignals } from '../../watch-signals.js';
 /** The inference daemon of one host. */
 export default class NeuronStart extends BaseCommand {
   static override summary = 'Run the inference daemon of this host.';
-  static override description = `Loads the 'default_models' of neuron.toml and serves them until it is told to end.
-
-Settings come from ./neuron.toml, ~/.config/cortex/neuron.toml or /etc/cortex/neuron.toml, whichever is found first, then
-from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' prints what is in force, and why.
-
-SIGTERM or Ctrl-C ends it in order: nothing new is taken, requests under way have 'drain_ms' to end, models are freed. A second
-one ends it at once. As a service of systemd it says when it is ready, what it loads and that it is alive; the units are in
-examples/systemd.`;
+  static override description = [
+    `Loads the 'default_models' of neuron.toml and serves them until it is told to end.`,
+    `Settings come from ./neuron.toml, ~/.config/cortex/neuron.toml or /etc/cortex/neuron.toml, whichever is found first, then from variables such as NEURON_LISTEN. '<%= config.bin %> config show neuron' prints what is in force, and why.`,
+    `SIGTERM or Ctrl-C ends it in order: nothing new is taken, requests under way have 'drain_ms' to end, models are freed. A second one ends it at once.`,
+    `As a service of systemd it says when it is ready, what it loads and that it is alive; the units are in examples/systemd.`,
+  ].join('\n\n');
   static override examples = [
     { description: 'Run with the configuration found.', command: '<%= config.bin %> neuron start' },
     { description: 'Run with another file.', command: '<%= config.bin %> neuron start --config ./neuron.toml' },
