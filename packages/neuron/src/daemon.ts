@@ -130,7 +130,9 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       device: config.device,
     };
     const { tensorParallel = base.tensorParallel, device = base.device, quant = base.quant ?? null } = wanted;
-    return await table.start({ ...base, tensorParallel, device, quant });
+    // Devices that the configuration names are those of its own number of ranks.
+    const { devices = tensorParallel === base.tensorParallel ? (base.devices ?? null) : null } = wanted;
+    return await table.start({ ...base, tensorParallel, device, devices, quant });
   };
   const devices = new DevicePoll(() => pool.all, clock, log);
   let url = '';
@@ -206,6 +208,7 @@ const loadPlan = (spec: ModelSpec, registry: ArchitectureRegistry, backend: Back
   registry,
   backend,
   ranks: spec.tensorParallel,
+  devices: spec.devices,
   kvFormat: config.engine.kv_format,
   limits: requestedLimits(config),
   threads: config.threads,

@@ -223,3 +223,16 @@ test('POST /models/unload waits for requests as long as it is told, and then ref
   t.is((await running).status, 200);
   t.is(await statusOf(neuron), 'unloaded');
 });
+
+test('POST /models/load takes one device for each rank, and refuses any other number and devices that are not there', async (t) => {
+  const { neuron } = await startFaulty(t, () => {});
+  const load = async (devices: number[]) => {
+    const answer = await post(neuron, '/models/load', { model_id: 'tiny', tensor_parallel: 2, devices });
+    const { error } = (await answer.json()) as { error?: { kind: string } };
+    return [answer.status, error?.kind];
+  };
+  t.deepEqual(await load([0]), [422, 'device_count_mismatch']);
+  t.deepEqual(await load([0, 7]), [422, 'device_not_found']);
+  t.deepEqual(await load([0, 0]), [200, undefined]);
+  t.is((await post(neuron, '/models/load', { model_id: 'tiny', tensor_parallel: 2 })).status, 200);
+});

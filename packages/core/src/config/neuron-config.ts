@@ -8,6 +8,8 @@ const modelEntry = z.strictObject({
   model_id: z.string().min(1),
   tensor_parallel: z.int().min(1).max(64).optional(),
   device: device.optional(),
+  /** Index of the device of each rank; the backend's own order when absent. */
+  devices: z.array(z.int().min(0)).optional(),
   /** Names one GGUF file of several, or what safetensors become as they are read. */
   quant: z.string().min(1).optional(),
 });

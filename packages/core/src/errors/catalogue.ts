@@ -680,6 +680,24 @@ export const catalogue = {
     suggestion: (d) => `Unload and load it again: POST /models/unload, then /models/load with model_id '${d.model}'`,
     wire: (d) => ({ model_id: d.model }),
   }),
+  device_count_mismatch: row<{ ranks: number; devices: readonly number[] }>({
+    status: 422,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot divide a model over ${d.ranks} ranks: devices [${d.devices.join(', ')}] are named; one for each rank is wanted`,
+    param: () => 'devices',
+    wire: (d) => ({ kind: 'device_count_mismatch', tp_size: d.ranks, devices: d.devices }),
+  }),
+  device_not_found: row<{ device: number; backend: string; known: readonly number[] }>({
+    status: 422,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) =>
+      `Cannot use device ${d.device} of backend '${d.backend}': it has ${d.known.length === 0 ? 'none' : d.known.join(', ')}`,
+    param: () => 'devices',
+    wire: (d) => ({ kind: 'device_not_found', known: d.known }),
+  }),
   job_not_found: row<{ job: string }>({
     status: 404,
     exit: 66,

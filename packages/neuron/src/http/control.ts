@@ -44,6 +44,8 @@ export interface LoadWish {
   readonly tensorParallel?: number | undefined;
   readonly device?: string | undefined;
   readonly quant?: string | undefined;
+  /** Index of the device of each rank. */
+  readonly devices?: readonly number[] | undefined;
 }
 
 /** Longest body of a control request. */
@@ -58,7 +60,7 @@ const loadBody = z.object({
   tensor_parallel: z.int().min(1).max(64).nullish(),
   device: z.string().nullish(),
   quant: z.string().nullish(),
-  devices: z.array(z.int()).nullish(),
+  devices: z.array(z.int().min(0)).nullish(),
   /** Whether to answer when the model is ready, or at once with the job. */
   wait: z.boolean().nullish(),
 });
@@ -72,14 +74,11 @@ const unloadBody = z.object({
 /** `POST /models/load`: answers when the model is ready; with `wait: false` or as a stream of events it gives the job. */
 export async function loadModelRoute(exchange: Exchange, context: ControlContext): Promise<void> {
   const body = await readBody(exchange, loadBody, controlBodyBytes);
-  if (body.devices != null) {
-    const value = JSON.stringify(body.devices);
-    throw new CortexError('unsupported_parameter', { parameter: 'devices', value, supported: 'null is' });
-  }
   const job = await context.startLoad(body.model_id, {
     tensorParallel: body.tensor_parallel ?? undefined,
     device: body.device ?? undefined,
     quant: body.quant ?? undefined,
+    devices: body.devices ?? undefined,
   });
   if (!job) return sendJson(exchange, 200, { status: 'loaded', already: true });
   if (wantsEvents(exchange)) return await streamJob(exchange, job, context.clock);

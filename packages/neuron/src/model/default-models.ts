@@ -105,6 +105,7 @@ export class DefaultModels {
       ...resolved,
       tensorParallel: entry.tensor_parallel ?? 1,
       device: entry.device ?? config.device,
+      devices: entry.devices ?? null,
       quant: entry.quant ?? null,
     };
   }

@@ -1,11 +1,19 @@
 import { dirname } from 'node:path';
-import { type Checkpoint, type CheckpointFolder, diskFolder, openCheckpoint, type QuantFormat } from '@helexa/core';
+import {
+  type Checkpoint,
+  type CheckpointFolder,
+  CortexError,
+  diskFolder,
+  openCheckpoint,
+  type QuantFormat,
+} from '@helexa/core';
 import {
   type Architecture,
   type ArchitectureRegistry,
   type Backend,
   type Compiled,
   compile,
+  type DeviceInfo,
   type DeviceModel,
   type KvFormat,
   type MemoryPlan,
@@ -30,6 +38,8 @@ export interface LoadModelOptions {
   readonly registry: ArchitectureRegistry;
   readonly backend: Backend;
   readonly ranks?: number;
+  /** Index of the device of each rank; null and absent: in the backend's own order. */
+  readonly devices?: readonly number[] | null | undefined;
   readonly kvFormat?: KvFormat;
   /** Matrices of floats become this as they are read; null and absent: they stay as they are. */
   readonly quant?: QuantFormat | null | undefined;
@@ -85,7 +95,7 @@ const loadBuffers = { concurrency: 8, bufferBytes: 8 * 2 ** 20 };
 export interface PlanOptions
   extends Pick<
     LoadModelOptions,
-    'path' | 'registry' | 'backend' | 'ranks' | 'kvFormat' | 'limits' | 'quant' | 'threads'
+    'path' | 'registry' | 'backend' | 'ranks' | 'devices' | 'kvFormat' | 'limits' | 'quant' | 'threads'
   > {
   /** Headers that were read already, perhaps of files that are not here yet. */
   readonly checkpoint?: Checkpoint;
@@ -111,9 +121,9 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
   const compiled = compile({ architecture, config, checkpoint, ranks, backend, limits, kvFormat, quant, answers });
   const found = await backend.discover();
   const { deviceMemory } = options;
-  const devices = Array.from({ length: ranks }, (_, rank) =>
-    deviceMemory ? rank : (found[rank % found.length]?.index ?? 0),
-  );
+  const devices = deviceMemory
+    ? Array.from({ length: ranks }, (_, rank) => rank)
+    : chooseDevices(backend.name, found, ranks, options.devices ?? null);
   const groups = [...new Set(devices)].map(
     (device): RankGroup => ({
       ranks: devices.flatMap((each, rank) => (each === device ? [rank] : [])),
@@ -151,6 +161,21 @@ export async function planModel(options: PlanOptions): Promise<PlannedModel> {
 }
 
 const folderOf = ({ kind, path }: Checkpoint): string => (kind === 'gguf' ? dirname(path) : path);
+
+/** The device of each rank: as named, else in turn. */
+function chooseDevices(
+  backend: string,
+  found: readonly DeviceInfo[],
+  ranks: number,
+  named: readonly number[] | null,
+): readonly number[] {
+  if (!named) return Array.from({ length: ranks }, (_, rank) => found[rank % found.length]?.index ?? 0);
+  if (named.length !== ranks) throw new CortexError('device_count_mismatch', { ranks, devices: named });
+  const known = found.map(({ index }) => index);
+  const unknown = named.find((index) => !known.includes(index));
+  if (unknown !== undefined) throw new CortexError('device_not_found', { device: unknown, backend, known });
+  return named;
+}
 
 /** Loads a model onto its devices, each rank from its own bytes only. On any failure nothing of it is left. */
 export async function loadModel(options: LoadModelOptions): Promise<LoadedModel> {

@@ -9,6 +9,8 @@ export interface ModelSpec {
   readonly path: string;
   readonly tensorParallel: number;
   readonly device: string;
+  /** Index of the device of each rank; null or absent: in the backend's own order. */
+  readonly devices?: readonly number[] | null;
   /** Whether it comes from a registry; `path` is its id then. */
   readonly isRemote?: boolean;
   /** Names the GGUF file of several, or a quantisation to be made; null or absent: as the files are. */

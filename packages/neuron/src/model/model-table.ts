@@ -319,9 +319,12 @@ function refuseBusy(model: ServedModel, isAllowed: boolean): void {
     throw new CortexError('model_in_use', { model: model.id, inFlight: running + waiting });
 }
 
+/** Refuses another shape of a model that is here; whoever names no devices takes it on any. */
 function refuseOther(have: ModelSpec, want: ModelSpec): void {
+  const placeOf = ({ device, devices }: ModelSpec) =>
+    `'${device}'${devices && want.devices ? ` [${devices.join(', ')}]` : ''}`;
   const text = (spec: ModelSpec) =>
-    `${spec.tensorParallel} ranks on '${spec.device}'${spec.quant ? ` as '${spec.quant}'` : ''}`;
+    `${spec.tensorParallel} ranks on ${placeOf(spec)}${spec.quant ? ` as '${spec.quant}'` : ''}`;
   if (text(have) === text(want) && have.path === want.path) return;
   throw new CortexError('model_spec_conflict', { model: want.id, have: text(have), want: text(want) });
 }

@@ -39,6 +39,7 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
     registry,
     backend,
     ranks: spec.tensorParallel,
+    devices: spec.devices,
     kvFormat: config.engine.kv_format,
     quant,
     limits: requestedLimits(config),
