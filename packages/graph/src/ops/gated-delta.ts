@@ -61,24 +61,45 @@ function headsOf(node: ShapeContext): { valueHeads: number; keyHeads: number } {
   return { valueHeads, keyHeads: (columnsOf(inputShape(node, 0)) - values) / (2 * attribute(node, 'keyDim')) };
 }
 
+/** What one token brings to one value head: unit query and key, its value, the logarithm of the decay, how much is written. */
+export interface DeltaToken {
+  readonly q: Float64Array;
+  readonly k: Float64Array;
+  readonly v: Float64Array;
+  readonly g: number;
+  readonly beta: number;
+}
+
+/** Value heads of a call. */
+export const valueHeadsOf = (context: ReferenceContext): number =>
+  context.output('y').width / context.param('valueDim');
+
+/** Reads what row `row` brings to a value head. */
+export function deltaToken(context: ReferenceContext, row: number, head: number): DeltaToken {
+  const [qkv, beta, g] = [context.input('qkv'), context.input('beta'), context.input('g')];
+  const [keyDim, valueDim] = [context.param('keyDim'), context.param('valueDim')];
+  const valueHeads = valueHeadsOf(context);
+  const keyHeads = (qkv.width - valueHeads * valueDim) / (2 * keyDim);
+  const keyHead = context.param('tiled') ? head % keyHeads : Math.floor((head * keyHeads) / valueHeads);
+  const at = qkv.offset + row * qkv.stride;
+  const v = at + 2 * keyHeads * keyDim + head * valueDim;
+  return {
+    q: unit(qkv.data, at + keyHead * keyDim, keyDim),
+    k: unit(qkv.data, at + (keyHeads + keyHead) * keyDim, keyDim),
+    v: qkv.data.slice(v, v + valueDim),
+    g: g.data[g.offset + row * g.stride + head]!,
+    beta: beta.data[beta.offset + row * beta.stride + head]!,
+  };
+}
+
 /** One token of one sequence through every value head. */
 function advance(context: ReferenceContext, state: Float64Array, base: number, row: number): void {
-  const qkv = context.input('qkv');
-  const beta = context.input('beta');
-  const g = context.input('g');
   const y = context.output('y');
   const keyDim = context.param('keyDim');
   const valueDim = context.param('valueDim');
-  const valueHeads = y.width / valueDim;
-  const keyHeads = (qkv.width - y.width) / (2 * keyDim);
-  const at = qkv.offset + row * qkv.stride;
-  for (let head = 0; head < valueHeads; head++) {
-    const keyHead = context.param('tiled') ? head % keyHeads : Math.floor((head * keyHeads) / valueHeads);
-    const q = unit(qkv.data, at + keyHead * keyDim, keyDim);
-    const k = unit(qkv.data, at + (keyHeads + keyHead) * keyDim, keyDim);
-    const v = at + 2 * keyHeads * keyDim + head * valueDim;
-    const decay = Math.exp(g.data[g.offset + row * g.stride + head]!);
-    const strength = beta.data[beta.offset + row * beta.stride + head]!;
+  for (let head = 0; head < valueHeadsOf(context); head++) {
+    const { q, k, v, g, beta } = deltaToken(context, row, head);
+    const decay = Math.exp(g);
     const s = base + head * keyDim * valueDim;
     for (let c = 0; c < valueDim; c++) {
       let memory = 0;
@@ -86,7 +107,7 @@ function advance(context: ReferenceContext, state: Float64Array, base: number, r
         state[s + d * valueDim + c]! *= decay;
         memory += state[s + d * valueDim + c]! * k[d]!;
       }
-      const delta = strength * (qkv.data[v + c]! - memory);
+      const delta = beta * (v[c]! - memory);
       let out = 0;
       for (let d = 0; d < keyDim; d++) {
         state[s + d * valueDim + c]! += k[d]! * delta;
