@@ -64,6 +64,8 @@ export class Engine {
   readonly #prefillSpeed = new MovingAverage(speedWeight);
   readonly #decodeSpeed = new MovingAverage(speedWeight);
   readonly #running = new Map<number, Sequence>();
+  /** What nobody wants any more and may still hold something. */
+  readonly #cancelled = new Set<Flight>();
   readonly #loop: Promise<void>;
   #state: EngineState = { kind: 'running' };
   #isDraining = false;
@@ -131,7 +133,11 @@ export class Engine {
       maxBufferedEvents,
       nowMs: effects.nowMs(),
       nextId: () => this.#nextId++,
-      onChange: () => this.#poke(),
+      onDrain: () => this.#poke(),
+      onCancel: (cancelled) => {
+        this.#cancelled.add(cancelled);
+        this.#poke();
+      },
     });
     this.#admission.enter(flight);
     this.#poke();
@@ -417,12 +423,10 @@ export class Engine {
 
   /** Frees what cancelled requests hold. */
   #reap(): void {
-    const cancelled = new Set<Flight>();
-    for (const sequence of this.#running.values()) if (sequence.flight.isCancelled) cancelled.add(sequence.flight);
-    for (const flight of this.#admission.flights) if (flight.isCancelled) cancelled.add(flight);
-    for (const flight of cancelled) {
+    for (const flight of this.#cancelled) {
       this.#failFlight(flight, new CortexError('request_cancelled', { reason: 'its reader has gone' }));
     }
+    this.#cancelled.clear();
   }
 
   #failFlight(flight: Flight, error: unknown): void {

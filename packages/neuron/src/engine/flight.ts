@@ -49,8 +49,10 @@ export interface FlightOptions {
   readonly maxBufferedEvents: number;
   readonly nowMs: number;
   readonly nextId: () => number;
-  /** Its reader caught up, left or was aborted: the engine has something to look at. */
-  readonly onChange: () => void;
+  /** Its reader has caught up. */
+  readonly onDrain: () => void;
+  /** Nobody wants the answer any more: its reader left, or its signal fired. */
+  readonly onCancel: (flight: Flight) => void;
 }
 
 /** A request on its way with all its choices: makes chosen tokens into what its reader gets. Places are the engine's. */
@@ -71,19 +73,20 @@ export class Flight {
   #firstTokenAtMs = 0;
   #totals: { readonly usage: Usage; readonly timing: Timing } | null = null;
 
-  constructor({ request, seed, maxTokens, maxBufferedEvents, nowMs, nextId, onChange }: FlightOptions) {
+  constructor({ request, seed, maxTokens, maxBufferedEvents, nowMs, nextId, onDrain, onCancel }: FlightOptions) {
     this.request = request;
     this.seed = seed;
     this.submittedAtMs = nowMs;
     this.images = request.visual ? new FlightImages(request.visual) : null;
     this.#open = request.choices;
     this.#isCancelled = request.signal.aborted;
+    if (request.signal.aborted) onCancel(this);
     this.#cancel = () => {
       this.#isCancelled = true;
-      onChange();
+      onCancel(this);
     };
     request.signal.addEventListener('abort', this.#cancel, { once: true });
-    this.queue = new EventQueue({ capacity: maxBufferedEvents, onDrain: onChange, onLeave: this.#cancel });
+    this.queue = new EventQueue({ capacity: maxBufferedEvents, onDrain, onLeave: this.#cancel });
     this.sequences = Array.from({ length: request.choices }, (_, choice) => {
       const tokens = [...request.prompt, ...(request.resumed ?? [])];
       return {

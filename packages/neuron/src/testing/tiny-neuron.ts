@@ -26,6 +26,8 @@ export async function startTinyNeuron(options: TinyNeuronOptions = {}): Promise<
       drain_ms: 200,
       default_models: isLoaded ? [{ model_id: 'tiny' }] : [],
       ...config,
+      // A slow machine is no reason to turn a test's request away.
+      admission: { max_wait_secs: 3600, ...config.admission },
       engine: { max_rows: 64, max_sequences: 4, max_context: 512, kv_pages: 32, ...config.engine },
     }),
   });
