@@ -14,17 +14,11 @@ function heldBackend() {
   const base = referenceBackend();
   let held: Promise<void> | null = null;
   let letGo = () => {};
-  let waiting = 0;
-  const gate = async (): Promise<void> => {
-    if (!held) return;
-    waiting += 1;
-    await held;
-    waiting -= 1;
-  };
+  let heldSteps = 0;
   const backend: Backend = {
     ...base,
     discover: async () => {
-      await gate();
+      await held;
       return await base.discover();
     },
     load: async (spec) => {
@@ -37,7 +31,11 @@ function heldBackend() {
         seal: () => device.seal(),
         dispose: () => device.dispose(),
         step: async () => {
-          await gate();
+          if (held) {
+            heldSteps += 1;
+            await held;
+            heldSteps -= 1;
+          }
           return await device.step();
         },
       };
@@ -54,7 +52,7 @@ function heldBackend() {
       held = null;
       letGo();
     },
-    waiting: () => waiting,
+    heldSteps: () => heldSteps,
   };
 }
 
@@ -66,13 +64,13 @@ async function startHeld(t: ExecutionContext, config: TinyNeuronOptions['config'
     await neuron.close();
   });
   const pendingStep = async () => {
-    while (device.waiting() === 0) await settle(1);
+    while (device.heldSteps() === 0) await settle(1);
   };
   return { neuron, ...device, pendingStep };
 }
 
 test('a neuron says how it is and begins its stream while its device does not answer', async (t) => {
-  const { neuron, hold, release, waiting, pendingStep } = await startHeld(t);
+  const { neuron, hold, release, heldSteps, pendingStep } = await startHeld(t);
   hold();
   const response = await post(neuron, path, { ...chat, stream: true });
   const reader = response.body!.getReader();
@@ -84,7 +82,7 @@ test('a neuron says how it is and begins its stream while its device does not an
     t.is(answer.status, 200, route);
     await answer.text();
   }
-  t.is(waiting(), 1, 'none of them asked the device');
+  t.is(heldSteps(), 1, 'the device has not answered since');
   const health = (await (await fetch(`${neuron.url}/health`)).json()) as { models: object[] };
   t.like(health.models[0], { in_flight: 1, queue_depth: 0, rejected_queue_full: 0, anon_in_flight: 1 });
   release();
@@ -140,6 +138,28 @@ test('a neuron turns requests away at once while its device is busy, and says wh
   t.regex(metrics, /^cortex_neuron_rejections_total\{model="tiny",reason="per_principal"\} 1$/m);
 });
 
+test('a stream whose wait ends at its deadline says why and has no proper end; one that was not begun has its status', async (t) => {
+  const { neuron, hold, release, pendingStep } = await startHeld(t, {
+    engine: { max_sequences: 1 },
+    admission: { max_wait_secs: 0.05, kv_max_wait_secs: 240, max_per_principal: 0 },
+  });
+  hold();
+  const first = post(neuron, path, chat, as('a'));
+  await pendingStep();
+  const events = await readEvents(await post(neuron, path, { ...chat, stream: true }, as('b')));
+  t.is(events.length, 2);
+  t.true(events[0]!.includes('"role":"assistant"'));
+  t.regex(events[1]!, /^\{"error":\{.*"code":"rate_limit_exceeded"/);
+  const whole = await post(neuron, path, chat, as('b'));
+  t.is(whole.status, 503);
+  t.regex(whole.headers.get('retry-after')!, /^[1-9]\d*$/);
+  const { error } = (await whole.json()) as { error: { message: string } };
+  t.regex(error.message, /^Cannot serve request: model 'tiny' was busy for the \d+ ms that it waited/);
+  t.like(await load(neuron.url), { in_flight: 1, queue_depth: 0, rejected_timeout: 2 });
+  release();
+  t.is((await first).status, 200);
+});
+
 test('metrics have buckets for waits, tokens and batches, and count what prefixes were found', async (t) => {
   const neuron = await startTinyNeuron();
   t.teardown(() => neuron.close());
@@ -169,6 +189,7 @@ interface Load {
   readonly queue_depth: number;
   readonly rejected_per_principal: number;
   readonly rejected_queue_full: number;
+  readonly rejected_timeout: number;
 }
 
 async function load(url: string): Promise<Load> {

@@ -61,6 +61,17 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
       stepTimeoutMs,
       effects: systemEffects(clock, { ...options.observer, onFailed: options.onFailed }),
     });
+    const { target_prefill_latency_secs, bootstrap_prefill_tok_per_sec, enabled } = config.context_limit;
+    log.info(
+      {
+        model: spec.id,
+        limit: engine.limit,
+        model_context: loaded.facts.maxContext,
+        cache_context: loaded.layout.limits.maxContext,
+        ...(enabled ? { target_prefill_latency_secs, bootstrap_prefill_tok_per_sec } : {}),
+      },
+      'context limit derived',
+    );
     onPhase('warming');
     await warmUp(engine, signal);
     return new OpenedModel({ id: spec.id, backend: backend.name, engine, loaded, text, newCallId: options.newCallId });
