@@ -236,3 +236,20 @@ test('POST /models/load takes one device for each rank, and refuses any other nu
   t.deepEqual(await load([0, 0]), [200, undefined]);
   t.is((await post(neuron, '/models/load', { model_id: 'tiny', tensor_parallel: 2 })).status, 200);
 });
+
+test('GET /ready answers 503 until the models of the configuration were tried; one that fails impairs the neuron', async (t) => {
+  let goOn = () => {};
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const { neuron } = await startFaulty(t, (point) => (point === 'load 1' ? gate : undefined), {
+    config: { default_models: [{ model_id: 'tiny' }, { model_id: 'absent' }] },
+  });
+  const ready = () => fetch(`${neuron.url}/ready`);
+  const early = await ready();
+  t.is(early.status, 503);
+  t.is(early.headers.get('retry-after'), '2');
+  goOn();
+  await until(async () => (await ready()).status === 200);
+  t.like(await getJson(neuron, '/health'), { status: 'impaired', activation: { completed: ['tiny'] } });
+});

@@ -3,8 +3,6 @@ import { chatCompletions } from './chat-completions.js';
 import { completions } from './completions.js';
 import {
   type ControlContext,
-  discovery,
-  health,
   listModels,
   listOpenAiModels,
   loadModelRoute,
@@ -12,10 +10,10 @@ import {
   modelEndpoint,
   openAiModel,
   unloadModelRoute,
-  version,
 } from './control.js';
 import { embeddings } from './embeddings.js';
 import type { InferenceContext } from './generation-run.js';
+import { discovery, health, ready, version } from './host.js';
 import { cancelJob, listJobs, showJob } from './jobs.js';
 import type { NeuronMetrics } from './metrics.js';
 import type { Route } from './router.js';
@@ -46,6 +44,7 @@ export function neuronRoutes(
     { method: 'GET', path: '/models/:id/endpoint', handle: (exchange) => modelEndpoint(exchange, control) },
     { method: 'GET', path: '/models/:id/capabilities', handle: (exchange) => modelCapabilities(exchange, control) },
     { method: 'GET', path: '/discovery', handle: (exchange) => discovery(exchange, control) },
+    { method: 'GET', path: '/ready', handle: (exchange) => ready(exchange, control) },
     { method: 'GET', path: '/health', handle: (exchange) => health(exchange, control) },
     { method: 'GET', path: '/version', handle: (exchange) => version(exchange, control) },
     {
