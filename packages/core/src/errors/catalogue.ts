@@ -755,6 +755,14 @@ export const catalogue = {
     message: (d) => `Cannot honour parameter '${d.parameter}': ${d.value} is not supported; ${d.supported}`,
     param: (d) => d.parameter,
   }),
+  /** Only our own neurons count tokens. */
+  tokens_uncountable: row<{ model: string }>({
+    status: 404,
+    exit: 69,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot count tokens for model '${d.model}': the server that has it cannot count them`,
+    wire: (d) => ({ model_id: d.model }),
+  }),
   vision_unsupported: row<{ model_id: string }>({
     status: 400,
     exit: 2,

@@ -75,6 +75,8 @@ test('startGateway serves the models of another make in both dialects, with its 
   t.is((await post(gateway, chat, bearer)).status, 200);
   const anthropic = await post(gateway, { ...chat, max_tokens: 5 }, bearer, '/v1/messages');
   t.like(await anthropic.json(), { type: 'message', content: [{ type: 'text', text: 'hello' }] });
+  const count = await post(gateway, chat, bearer, '/v1/messages/count_tokens');
+  t.deepEqual([count.status, (await errorOf(count)).type], [404, 'not_found_error']);
   t.deepEqual(
     seen.map(({ method, url }) => `${method} ${url}`),
     ['GET /api/v1/models', 'POST /api/v1/chat/completions', 'POST /api/v1/chat/completions'],

@@ -60,6 +60,7 @@ interface Waiter {
 }
 
 interface RunningJob extends LoadJob {
+  readonly devices: readonly number[] | undefined;
   readonly stop: AbortController;
 }
 
@@ -311,7 +312,7 @@ export class Broker {
         return undefined;
       case 'load':
         this.#waits(waiter, 'loading', 'load', `${decision.entry.id} on ${decision.node.name}`);
-        this.#begin(decision.node, decision.entry, decision.victims);
+        this.#begin(decision);
         return undefined;
       case 'claim':
         this.#waits(waiter, 'busy', 'queue', `busy: ${decision.victims.join(', ')} on ${decision.node.name}`);
@@ -347,11 +348,11 @@ export class Broker {
     }));
   }
 
-  #begin(node: NodeState, entry: CatalogueEntry, victims: readonly string[]): void {
+  #begin({ node, entry, victims, devices }: Decision & { readonly kind: 'load' }): void {
     const { effects, settings } = this.#options;
     const startedMs = effects.now();
     const stop = new AbortController();
-    const job: RunningJob = { node: node.name, model: entry.id, victims, startedMs, stop };
+    const job: RunningJob = { node: node.name, model: entry.id, victims, devices, startedMs, stop };
     this.#jobs.set(node.name, job);
     this.#claims.delete(node.name);
     effects.report({ kind: 'load_begun', node: node.name, model: entry.id, victims });
@@ -367,7 +368,7 @@ export class Broker {
       });
   }
 
-  async #load(node: NodeState, entry: CatalogueEntry, { victims, stop }: RunningJob): Promise<Outcome> {
+  async #load(node: NodeState, entry: CatalogueEntry, { victims, devices, stop }: RunningJob): Promise<Outcome> {
     const { effects, fleet, settings } = this.#options;
     for (const victim of victims) {
       const late = lateError(entry.id, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
@@ -381,7 +382,7 @@ export class Broker {
       this.#loadedMs.delete(keyOf(node.name, victim));
       effects.report({ kind: 'evicted', node: node.name, model: victim, by: entry.id });
     }
-    const outcome = await orAborted(effects.load(node, entry, stop.signal), stop.signal);
+    const outcome = await orAborted(effects.load(node, entry, stop.signal, devices), stop.signal);
     if (!outcome.ok) return outcome;
     await orAborted(effects.look(node.name), stop.signal);
     const now = fleet().find(({ name }) => name === node.name);

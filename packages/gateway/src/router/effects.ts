@@ -34,7 +34,12 @@ export type RouterEvent =
 
 /** The only way in which the router touches the world. Neither promise needs to obey its signal for the router to go on. */
 export interface RouterEffects {
-  load(node: NodeState, entry: CatalogueEntry, signal: AbortSignal): Promise<Outcome>;
+  load(
+    node: NodeState,
+    entry: CatalogueEntry,
+    signal: AbortSignal,
+    devices?: readonly number[] | undefined,
+  ): Promise<Outcome>;
   unload(node: NodeState, model: string, signal: AbortSignal): Promise<Outcome>;
   /** Settles when what is known of the node is newer than this call, or when it does not answer. */
   look(node: string): Promise<void>;

@@ -81,19 +81,18 @@ export const neuronEffects = (dispatcher: Dispatcher): Pick<RouterEffects, 'load
     return outcomeOf(node.name, model, answer.statusCode, await read(answer.body));
   };
   return {
-    load: (node, { id, harness, quant, min_devices: ranks }, signal) =>
-      post(
-        node,
-        id,
-        '/models/load',
-        {
-          model_id: id,
-          ...(harness === undefined ? {} : { harness }),
-          ...(quant === undefined ? {} : { quant }),
-          ...(ranks > 1 ? { tensor_parallel: ranks } : {}),
-        },
-        signal,
-      ),
+    load: async (node, { id, harness, quant, min_devices: ranks }, signal, devices) => {
+      const wish = {
+        model_id: id,
+        ...(harness === undefined ? {} : { harness }),
+        ...(quant === undefined ? {} : { quant }),
+        ...(ranks > 1 ? { tensor_parallel: ranks } : {}),
+      };
+      if (devices === undefined) return await post(node, id, '/models/load', wish, signal);
+      const outcome = await post(node, id, '/models/load', { ...wish, devices }, signal);
+      // Somebody else has it loaded already, on other devices: those will do.
+      return outcome.ok || outcome.status !== 409 ? outcome : await post(node, id, '/models/load', wish, signal);
+    },
     unload: async (node, model, signal) => {
       const outcome = await post(node, model, '/models/unload', { model_id: model }, signal);
       if (outcome.ok || outcome.status === 404) return { ok: true };

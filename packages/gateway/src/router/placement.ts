@@ -17,6 +17,8 @@ export interface Place {
   readonly untilMs: number | undefined;
   readonly freeMb: number;
   readonly isPinned: boolean;
+  /** Where on the node, when it has more devices than the model wants. */
+  readonly devices: readonly number[] | undefined;
 }
 
 interface Room {
@@ -73,13 +75,13 @@ const gainOn = (view: RouterView, resident: NeuronModel, index: number): number 
   return places.includes(index) ? mb / places.length : 0;
 };
 
-/** True when the model fits with these residents gone. */
-const fitsWithout = (
+/** The rooms that the model would take with these residents gone; none where devices are not known, undefined when it does not fit. */
+const roomsWithout = (
   view: RouterView,
   entry: CatalogueEntry,
   node: NodeState,
   gone: readonly NeuronModel[],
-): boolean => {
+): readonly Room[] | undefined => {
   const share = Math.ceil(neededMb(view, entry) / entry.min_devices);
   const floor = entry.min_device_vram_mb ?? 0;
   const stay = node.models.filter((model) => holdsMemory(model) && !gone.includes(model));
@@ -90,8 +92,8 @@ const fitsWithout = (
       ? (view.seenMb(promised.model) ?? view.catalogue.entries.get(promised.model)?.vram_mb ?? 0)
       : 0;
   const groups = roomsOf(node);
-  if (groups.length === 0) return asksNothing(view, entry);
-  return groups.some((rooms) => {
+  if (groups.length === 0) return asksNothing(view, entry) ? [] : undefined;
+  for (const rooms of groups) {
     const fitting = rooms.filter(({ index, totalMb, freeMb }) => {
       if (totalMb !== undefined && totalMb < floor) return false;
       const used = stay.reduce((sum, resident) => sum + gainOn(view, resident, index), 0);
@@ -103,8 +105,24 @@ const fitsWithout = (
       );
       return free - promisedMb >= share;
     });
-    return fitting.length >= entry.min_devices;
-  });
+    if (fitting.length >= entry.min_devices) return fitting.slice(0, entry.min_devices);
+  }
+  return undefined;
+};
+
+const fitsWithout = (...asked: Parameters<typeof roomsWithout>): boolean => roomsWithout(...asked) !== undefined;
+
+/** The devices to name in a load; undefined where the neuron has no choice, or where a number means two devices. */
+const devicesFor = (
+  view: RouterView,
+  entry: CatalogueEntry,
+  node: NodeState,
+  gone: readonly NeuronModel[],
+): readonly number[] | undefined => {
+  const groups = roomsOf(node);
+  if (groups.length !== 1 || groups[0]?.length === entry.min_devices) return undefined;
+  const rooms = roomsWithout(view, entry, node, gone);
+  return rooms && rooms.length > 0 ? rooms.map(({ index }) => index) : undefined;
 };
 
 const mostFree = (node: NodeState): number =>
@@ -165,6 +183,7 @@ export const placeOn = (view: RouterView, entry: CatalogueEntry, node: NodeState
       untilMs: untilMs > view.nowMs ? untilMs : undefined,
       freeMb: mostFree(node),
       isPinned: entry.pinned_on.includes(node.name),
+      devices: devicesFor(view, entry, node, leaving),
     };
   };
   if (fitsWithout(view, entry, node, [])) return place('free', []);

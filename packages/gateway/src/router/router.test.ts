@@ -145,3 +145,25 @@ test('decide sends nothing new to a model that leaves', (t) => {
   t.is(short(ask(viewOf(fleet, catalogueOf([{ id: 'm' }]), { job: () => job }))), 'wait node_loading');
   t.is(short(ask(viewOf(fleet, catalogueOf([{ id: 'm' }]), { claim: () => job }))), 'wait claimed');
 });
+
+test('decide names the devices of a load where the node has a choice, the first that have room', (t) => {
+  const catalogue = catalogueOf([{ id: 'm', vram_mb: 50 }]);
+  const cards = [
+    { totalMb: 100, freeMb: 10 },
+    { totalMb: 100, freeMb: 90 },
+    { totalMb: 100, freeMb: 100 },
+  ];
+  const decision = ask(viewOf(fleetOf({ a: [look([], cards)] }), catalogue));
+  t.deepEqual(decision.kind === 'load' && decision.devices, [1]);
+  const pair = catalogueOf([{ id: 'm', vram_mb: 100, min_devices: 2 }]);
+  const two = ask(viewOf(fleetOf({ a: [look([], cards)] }), pair));
+  t.deepEqual(two.kind === 'load' && two.devices, [1, 2]);
+  const single = ask(viewOf(fleetOf({ a: [look([], [{ totalMb: 100, freeMb: 100 }])] }), catalogue));
+  t.is(single.kind === 'load' ? single.devices : 'none', undefined);
+});
+
+test('decide loads nothing at a server of another make', (t) => {
+  const fleet = createFleet([{ name: 'far', endpoint: 'http://far', kind: 'openai' }]);
+  const view = viewOf(applyLookTo(fleet, 'far', look([])), catalogueOf([{ id: 'm' }]));
+  t.is(short(ask(view)), 'refuse model_unplaceable');
+});

@@ -24,6 +24,8 @@ export type Decision =
       readonly node: NodeState;
       readonly entry: CatalogueEntry;
       readonly victims: readonly string[];
+      /** Named to the neuron when it has more devices than the model wants. */
+      readonly devices: readonly number[] | undefined;
     }
   /** Stop sending new requests to the victims, so that they fall idle. */
   | { readonly kind: 'claim'; readonly node: NodeState; readonly victims: readonly string[] }
@@ -60,7 +62,7 @@ const chooseLoaded = (view: RouterView, ask: Ask, nodes: readonly NodeState[]): 
 
 /** What a place leads to; undefined when it is no use. */
 const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Place): Decision | undefined => {
-  const { node, fit, victims, untilMs } = place;
+  const { node, fit, victims, untilMs, devices } = place;
   const claim = view.claim(node.name);
   const job = view.job(node.name);
   const wait = (why: WaitReason, until: number | undefined, behind: readonly string[]): Decision => ({
@@ -74,7 +76,7 @@ const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Plac
   if (job) return wait('node_loading', undefined, [job.model]);
   if (fit === 'blocked') return undefined;
   if (claim && claim.model !== entry.id) return wait('claimed', undefined, [claim.model]);
-  if (fit !== 'later') return { kind: 'load', node, entry, victims };
+  if (fit !== 'later') return { kind: 'load', node, entry, victims, devices };
   if (untilMs !== undefined) return wait('residency', untilMs, victims);
   const patientUntil = ask.sinceMs + view.patienceMs;
   if (patientUntil > view.nowMs) return wait('busy', patientUntil, victims);

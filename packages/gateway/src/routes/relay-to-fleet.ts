@@ -1,5 +1,5 @@
 import { CortexError, checkpointHeader, type StreamResume } from '@helexa/core';
-import type { NodeState } from '../fleet/fleet.js';
+import { modelOn, type NodeState } from '../fleet/fleet.js';
 import { errorEvent } from '../http/respond.js';
 import type { Exchange } from '../http/router.js';
 import type { AnswerSink } from '../proxy/answer-sink.js';
@@ -49,8 +49,21 @@ class FleetRelay {
     this.#ledger = new WaitLedger(() => options.clock.now());
   }
 
+  /** Only neurons count tokens. */
+  #excludeForeign(): void {
+    const { fleet, catalogue } = this.#options;
+    const { model } = this.#inference;
+    const holders = fleet().filter((node) => node.healthy && modelOn(node, model));
+    const isForeign = ({ kind }: NodeState): boolean => kind === 'openai';
+    if (holders.length > 0 && holders.every(isForeign) && !catalogue().entries.has(model)) {
+      throw new CortexError('tokens_uncountable', { model });
+    }
+    for (const { name } of holders.filter(isForeign)) this.#exclude.add(name);
+  }
+
   async run(): Promise<void> {
     const { affinity, broker } = this.#options;
+    if (this.#inference.path === freePath) this.#excludeForeign();
     const { signal, facts, request } = this.#exchange;
     const { model, body } = this.#inference;
     const key = affinityKey(request.headers, model, body);
