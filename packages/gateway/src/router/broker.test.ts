@@ -332,6 +332,17 @@ test('Broker waits for a load that somebody else began', async (t) => {
   t.is(request.lease?.node.name, 'a');
 });
 
+test('Broker promises a waiting caller the time that the neuron says, where that is longer', async (t) => {
+  const world = new FakeWorld({ nodes: { a: 100 }, models: [entry('m', 10)], settings: { waitMs: 1000 } });
+  const progress = { phase: 'downloading', bytes: 1, total_bytes: 9, eta_seconds: 1200 };
+  world.nodes['a']!.models = [{ id: 'm', status: 'loading', progress }];
+  world.look('a');
+  const request = ask(world, 'm');
+  await world.clock.advance(1000);
+  t.is(request.error?.code, 'model_wait_expired');
+  t.is((request.error!.details as { retryAfterSeconds: number }).retryAfterSeconds, 1200);
+});
+
 test('Broker close ends everyone who waits', async (t) => {
   const world = new FakeWorld({ nodes: { a: 100 }, models: [entry('m', 10)] });
   const request = ask(world, 'm');

@@ -201,11 +201,14 @@ export class Broker {
     return undefined;
   }
 
-  /** Time until a model is likely to be ready. */
+  /** Time until a model is likely to be ready: as loads went before, and no less than what a neuron says of this one. */
   #expectedMs(model: string): number {
     const nowMs = this.#options.effects.now();
+    const told = this.#options.fleet().flatMap((node) => modelOn(node, model)?.progress?.eta_seconds ?? []);
+    const toldMs = told.length > 0 ? Math.min(...told) * 1000 : 0;
     const own = this.jobs.find((job) => job.model === model);
-    if (own) return this.#history.remainingMs(model, nowMs - own.startedMs);
+    if (own) return Math.max(this.#history.remainingMs(model, nowMs - own.startedMs), toldMs);
+    if (told.length > 0) return toldMs;
     const others = this.jobs.map((job) => this.#history.remainingMs(job.model, nowMs - job.startedMs));
     return (others.length > 0 ? Math.min(...others) : 0) + this.#history.expectedMs(model);
   }
