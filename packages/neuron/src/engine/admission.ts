@@ -35,7 +35,7 @@ export interface AdmissionLoad {
 const assumedSecondsPerRequest = 2;
 const longestRetrySeconds = 120;
 /** Share of the longest wait that a newcomer may have before it, as measured: an estimate, and others may go first. */
-const expectedShare = 0.75;
+const expectedShare = 0.5;
 /** Weight of one ended request in the measured service time. */
 const serviceWeight = 0.2;
 

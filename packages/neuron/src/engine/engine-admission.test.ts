@@ -112,12 +112,12 @@ test('Engine turns away at the door who would not get a seat in time, by the mea
   const first = collect(engine.generate(ask('a', { maxTokens: 1 })));
   await settle();
   t.notThrows(() => engine.knock('b', 1));
-  await clock.advance(15_000);
+  await clock.advance(10_000);
   release();
   await first;
   const waiting = [1, 2].map(() => collect(engine.generate(ask('a'))));
-  // Two are ahead of a third, each for 15 seconds; the one who has none waiting is behind only one.
-  t.throws(() => engine.knock('a', 1), { code: 'engine_queue_full', message: /try again in 45 s/ });
+  // Two are ahead of a third, each for 10 seconds; the one who has none waiting is behind only one.
+  t.throws(() => engine.knock('a', 1), { code: 'engine_queue_full', message: /try again in 30 s/ });
   t.notThrows(() => engine.knock('b', 1));
   await Promise.all(waiting);
   await engine.close();
