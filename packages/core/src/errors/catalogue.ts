@@ -270,6 +270,20 @@ export const catalogue = {
     type: 'invalid_request_error',
     message: (d) => `Cannot parse request body: ${d.reason}; JSON in UTF-8 is wanted`,
   }),
+  grammar_unsupported: row<{ param: string; keyword: string; path: string; reason: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot enforce '${d.keyword}' at '${d.path}' of field '${d.param}': ${d.reason}`,
+    param: (d) => d.param,
+  }),
+  grammar_unusable: row<{ param: string; reason: string }>({
+    status: 400,
+    exit: 2,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot enforce field '${d.param}': ${d.reason}`,
+    param: (d) => d.param,
+  }),
   invalid_request_body: row<{ param?: string; reason: string }>({
     status: 400,
     exit: 65,
