@@ -1,6 +1,6 @@
 /** OpenAI plain completions: a prompt in, its continuation out. */
 import { z } from 'zod';
-import { samplingFields, usage } from './openai-chat.js';
+import { responseFormat, samplingFields, usage } from './openai-chat.js';
 
 export const tokenIds = z.array(z.int().min(0));
 
@@ -15,6 +15,8 @@ export const completionRequest = z.object({
   echo: z.boolean().nullish(),
   best_of: z.int().nullish(),
   suffix: z.string().nullish(),
+  /** As in chat completions: an extension. */
+  response_format: responseFormat.nullish(),
 });
 
 export const completionLogprobs = z.object({

@@ -266,6 +266,7 @@ export class Engine {
         tokens: sequence.tokens.slice(entry.start, entry.start + entry.rows),
         sampleCounter: entry.sample ? sequence.tokens.length - sequence.flight.request.prompt.length : null,
         visual: sequence.flight.images,
+        mask: entry.sample ? (sequence.constraint?.mask() ?? null) : null,
       })),
     );
     const deviceNs = await this.#runStep();

@@ -5,7 +5,7 @@ import type { PageLease } from './block-manager.js';
 import { EventQueue } from './event-queue.js';
 import type { FinishReason, GenerationEvent, Timing, TokenLogprob, Usage } from './events.js';
 import { FlightImages, promptKeys } from './flight-images.js';
-import type { GenerationRequest, TextSink } from './generation.js';
+import type { GenerationRequest, TextSink, TokenConstraint } from './generation.js';
 import type { SampledToken } from './step-writer.js';
 
 /** What a sequence holds on the device while it runs. */
@@ -21,6 +21,7 @@ export interface Sequence extends QueueEntry {
   readonly choice: number;
   readonly flight: Flight;
   readonly sink: TextSink;
+  readonly constraint: TokenConstraint | null;
   /** Prompt and output. */
   readonly tokens: number[];
   /** What the cache is searched by: the tokens themselves, or with images their keys in place of placeholders. */
@@ -94,6 +95,7 @@ export class Flight {
         choice,
         flight: this,
         sink: request.openSink(choice),
+        constraint: request.openConstraint?.() ?? null,
         tokens,
         keys: request.visual ? promptKeys(tokens, request.visual) : tokens,
         maxTokens,
@@ -143,11 +145,12 @@ export class Flight {
     if (sequence.tokens.length === this.givenTokens) this.#prefilled(sequence, nowMs);
     sequence.tokens.push(answer.token);
     if (sequence.keys !== sequence.tokens) sequence.keys.push(answer.token);
+    this.#constrain(sequence, answer.token);
     if (stopTokens.has(answer.token)) return this.#end(sequence, 'stop', nowMs);
     if (top) sequence.logprobs.push({ token: answer.token, logprob: answer.logprob, top });
     const { events, isStopped } = sequence.sink.push(answer.token);
     this.#emit(sequence, events);
-    if (isStopped) return this.#end(sequence, 'stop', nowMs);
+    if (isStopped || sequence.constraint?.isComplete) return this.#end(sequence, 'stop', nowMs);
     if (sequence.tokens.length - prompt.length === sequence.maxTokens) return this.#end(sequence, 'length', nowMs);
     if (checkpoints) this.queue.push({ type: 'checkpoint', token: answer.token });
     return true;
@@ -169,8 +172,10 @@ export class Flight {
   #replay(tokens: readonly number[]): void {
     const sequence = this.sequences[0]!;
     for (const token of tokens) {
+      this.#constrain(sequence, token);
       const { events, isStopped } = sequence.sink.push(token);
-      if (isStopped || this.request.stopTokens.has(token) || tokens.length >= sequence.maxTokens) {
+      const isOver = isStopped || this.request.stopTokens.has(token) || (sequence.constraint?.isComplete ?? false);
+      if (isOver || tokens.length >= sequence.maxTokens) {
         this.#unlisten();
         const reason = 'the answer to go on with has ended already; tokens before its end are wanted';
         throw new CortexError('invalid_request_body', { param: 'cortex_resume', reason });
@@ -178,6 +183,13 @@ export class Flight {
       this.#emit(sequence, events);
     }
     this.queue.push({ type: 'resumed' });
+  }
+
+  #constrain({ constraint }: Sequence, token: number): void {
+    if (!constraint || constraint.accept(token)) return;
+    throw new CortexError('internal_error', {
+      reason: `token ${token} came where the grammar of the answer has none like it`,
+    });
   }
 
   #prefilled(sequence: Sequence, nowMs: number): void {

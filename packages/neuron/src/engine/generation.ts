@@ -16,6 +16,16 @@ export interface TextSink {
   readonly reasoningTokens: number;
 }
 
+/** Says which tokens may come next in one choice. Owner: the engine, as of the sink. */
+export interface TokenConstraint {
+  /** A bit for each token that may come next, at t % 32 of word t / 32; null: any may. Not to be written to. */
+  mask(): Int32Array | null;
+  /** Takes the token that came; false when it may not, and nothing has happened. */
+  accept(token: number): boolean;
+  /** Nothing may come any more: the choice ends. */
+  readonly isComplete: boolean;
+}
+
 export interface GenerationRequest {
   /** Who asks, for a fair share of the machine; null or absent: nobody known. */
   readonly principal?: string | null;
@@ -31,6 +41,8 @@ export interface GenerationRequest {
   /** Tokens that end a choice and are not shown. */
   readonly stopTokens: ReadonlySet<number>;
   readonly openSink: (choice: number) => TextSink;
+  /** Absent or null: the model may say what it likes. */
+  readonly openConstraint?: (() => TokenConstraint) | null;
   /** Says after the events of each token which one it was, as long as the choice goes on. */
   readonly checkpoints?: boolean;
   /** Tokens that another engine has chosen already: they are told first, up to a `resumed` event. Of one choice only. */

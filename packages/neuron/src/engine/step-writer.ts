@@ -1,4 +1,4 @@
-import { header, patchPlace, type StepLayout, sampled, sampling } from '@helexa/graph';
+import { header, maskWords, patchPlace, type StepLayout, sampled, sampling } from '@helexa/graph';
 import { blockOrder } from '../vision/patchify.js';
 import type { PreparedImage } from '../vision/prepare-image.js';
 
@@ -31,6 +31,8 @@ export interface StepRows {
   readonly sampleCounter: number | null;
   /** Of a sequence whose prompt has images. */
   readonly visual?: VisualRows | null;
+  /** The tokens that may be sampled; null or absent: any. */
+  readonly mask?: Int32Array | null;
 }
 
 /** Where the tokens of a prompt with images stand, and what stands in for some of them. */
@@ -132,6 +134,8 @@ export class StepWriter {
       int[layout.sampleRow + samples] = row - 1;
       int[layout.sampleSlot + samples] = rows.slot;
       int[layout.sampleCounter + samples] = rows.sampleCounter;
+      int[layout.sampleMasked + samples] = rows.mask ? 1 : 0;
+      if (rows.mask) int.set(rows.mask, layout.masks + samples * maskWords(layout.limits.vocab));
       samples += 1;
     });
     this.#writeHeader({ rows: row, sequences: batch.length, sampled: samples, patches: 0, features: 0 });

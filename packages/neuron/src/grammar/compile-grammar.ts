@@ -227,7 +227,9 @@ class AutomatonBuilder {
   }
 
   #automaton({ states }: ByteAutomaton, from: number, to: number): void {
-    const ids = states.map(() => this.#state());
+    // The state before the node is its first, unless something leads back there: that would lead out of the node, too.
+    const isEntry = states.every(({ edges }) => edges.every(({ target }) => target !== 0));
+    const ids = states.map((_, index) => (isEntry && index === 0 ? from : this.#state()));
     this.#link(from, ids[0]!);
     for (const [index, { isFinal, edges, isAnyTail }] of states.entries()) {
       if (isFinal) this.#link(ids[index]!, to);

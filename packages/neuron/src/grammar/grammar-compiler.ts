@@ -12,9 +12,9 @@ const maxKept = 16;
 /** The event loop is never held longer than about this. */
 const sliceMs = 4;
 /** A state from which at least so many bytes lead on allows so many tokens that its walk is done ahead of the answer. */
-const manyBytes = 48;
+const manyBytes = 24;
 /** States whose walk is done ahead. */
-const maxWarmed = 24;
+const maxWarmed = 48;
 
 /** Writes a grammar, a rule at a time. */
 export type GrammarSource = () => Generator<void, Grammar, void>;

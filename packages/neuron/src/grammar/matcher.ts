@@ -1,3 +1,4 @@
+import type { TokenConstraint } from '../engine/generation.js';
 import type { Automaton } from './automaton.js';
 import type { CharacterTable } from './character-table.js';
 import { type Config, Machine } from './machine.js';
@@ -26,7 +27,7 @@ export class CompiledGrammar {
 }
 
 /** Follows one output through a grammar, token by token. */
-export class GrammarMatcher {
+export class GrammarMatcher implements TokenConstraint {
   readonly #grammar: CompiledGrammar;
   #config: Config;
   #epoch: number;
@@ -48,8 +49,8 @@ export class GrammarMatcher {
     return this.#isEnded || (this.#config.isFinal && this.#config.items.length === 0);
   }
 
-  /** Any token may follow, also those that end the output: there is no need for a mask. */
-  get isFree(): boolean {
+  /** Any token may follow, also those that end the output. */
+  get #isFree(): boolean {
     const { states } = this.#grammar.machine.automaton;
     const { isFinal, items } = this.#config;
     const free = items.find(({ state }) => states[state]!.freeExcept);
@@ -58,8 +59,9 @@ export class GrammarMatcher {
     return [...states[free.state]!.freeExcept!].every((token) => marks.has(token));
   }
 
-  /** Which tokens may follow, a bit for each: shared, not to be written to. */
-  mask(): Int32Array {
+  /** Which tokens may follow, a bit for each: shared, not to be written to. Null: any may. */
+  mask(): Int32Array | null {
+    if (this.#isFree) return null;
     this.#refresh();
     return this.#grammar.masks.of(this.#config);
   }

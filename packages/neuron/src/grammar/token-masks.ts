@@ -90,11 +90,13 @@ export class TokenMasks {
     const most = max === null ? notCharacters - 1 : max - frame.count;
     merge(words, this.#characters.atMost(most));
     const after = this.#machine.within(afterQuote, frame.parent!);
-    for (const [index, node] of quoteNodes.entries()) {
-      if (quoteCounts[index]! >= least && quoteCounts[index]! <= most && quoteCounts[index]! > 0) {
-        this.#allowNode(node, words);
-        this.#descend(after, node, words, null);
-      }
+    const { end } = this.#trie;
+    for (let index = 0; index < quoteNodes.length; index++) {
+      const count = quoteCounts[index]!;
+      if (count < least || count > most || count === 0) continue;
+      const node = quoteNodes[index]!;
+      this.#allowNode(node, words);
+      if (end[node]! > node + 1) this.#descend(after, node, words, null);
     }
   }
 

@@ -19,14 +19,9 @@ import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
 import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, serverTiming, toWireUsage } from './generation-run.js';
 import { principalOf } from './principal.js';
-import {
-  readMaxTokens,
-  readSampling,
-  refuseUnless,
-  refuseUnlessGenerating,
-  refuseUnsupported,
-} from './sampling-request.js';
+import { readMaxTokens, readSampling, refuseUnless, refuseUnlessGenerating } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
+import { wantedAnswer } from './wanted-answer.js';
 
 /** `POST /v1/chat/completions`. */
 export async function chatCompletions(exchange: Exchange, context: InferenceContext): Promise<void> {
@@ -75,22 +70,18 @@ export async function readChatRequest(
   signal: AbortSignal,
 ): Promise<GenerationRequest> {
   refuseUnlessGenerating(model);
-  const { tool_choice: toolChoice, response_format: format } = body;
-  const isToolChoiceKnown = toolChoice == null || toolChoice === 'auto' || toolChoice === 'none';
-  refuseUnsupported(!isToolChoiceKnown, 'tool_choice', toolChoice, `'auto' and 'none' are`);
-  refuseUnsupported(format != null && format.type !== 'text', 'response_format', format?.type, `'text' is`);
-  const tools = toolChoice === 'none' ? [] : (body.tools ?? []);
-  const isSingleCall = body.parallel_tool_calls === false && tools.length > 0;
-  refuseUnsupported(isSingleCall, 'parallel_tool_calls', false, 'true is');
+  const tools = body.tool_choice === 'none' ? [] : (body.tools ?? []);
+  const wanted = wantedAnswer(body, tools);
   refuseUnless(!(body.top_logprobs != null && !body.logprobs), 'top_logprobs', `it is given without 'logprobs'`);
 
   const { choices, stops, seed, sampling } = readSampling(body, model, body.logprobs ? (body.top_logprobs ?? 0) : null);
   const thinks = body.reasoning_effort == null ? showsThinking : body.reasoning_effort !== 'none';
   const { messages, images } = toTemplateMessages(body.messages, { id: model.id, takesImages: model.images !== null });
+  const variables: Readonly<Record<string, unknown>> = { enable_thinking: thinks, ...body.chat_template_kwargs };
   const ids = model.encodeChat({
     messages,
     tools: tools.length > 0 ? tools : null,
-    variables: { enable_thinking: thinks, ...body.chat_template_kwargs },
+    variables,
   });
   const schemas = tools.map((tool) => ({
     name: tool.function.name,
@@ -106,6 +97,8 @@ export async function readChatRequest(
     seed,
     stopTokens: model.stopTokens,
     openSink: () => model.openSink({ stops, chat: { prompt, tools: schemas.length > 0 ? schemas : null } }),
+    openConstraint:
+      wanted && (await model.constrain(wanted, { prompt, mayReason: variables['enable_thinking'] !== false })),
     signal,
   };
 }

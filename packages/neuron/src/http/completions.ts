@@ -27,6 +27,7 @@ import { principalOf } from './principal.js';
 import { readTexts } from './read-texts.js';
 import { readMaxTokens, readSampling, refuseUnlessGenerating, refuseUnsupported } from './sampling-request.js';
 import { SseStream } from './sse-stream.js';
+import { wantedFormat } from './wanted-answer.js';
 
 /** OpenAI's own default for plain completions. */
 const defaultCompletionTokens = 16;
@@ -43,7 +44,7 @@ export async function completions(exchange: Exchange, context: InferenceContext)
   const signal = AbortSignal.any([exchange.signal, local.signal]);
   // Every prompt listens; their number is bounded.
   setMaxListeners(maxPrompts + 1, signal);
-  const requests = readCompletionRequests(body, model, signal, principal);
+  const requests = await readCompletionRequests(body, model, signal, principal);
   const [first] = requests as [GenerationRequest];
   const isSingle = body.stream === true && requests.length * first.choices === 1 && first.sampling.topLogprobs === null;
   const continuity = readContinuity(exchange, body, model, isSingle);
@@ -112,12 +113,12 @@ async function* completionStream(
 }
 
 /** The requests of a body, one per prompt; refuses what cannot be honoured. */
-export function readCompletionRequests(
+export async function readCompletionRequests(
   body: CompletionRequest,
   model: ServedModel,
   signal: AbortSignal,
   principal: string | null = null,
-): GenerationRequest[] {
+): Promise<GenerationRequest[]> {
   refuseUnlessGenerating(model);
   refuseUnsupported(body.echo === true, 'echo', true, 'false is');
   refuseUnsupported(body.suffix != null && body.suffix !== '', 'suffix', body.suffix, 'none is');
@@ -127,8 +128,11 @@ export function readCompletionRequests(
   const maxTokens = readMaxTokens(body, defaultCompletionTokens);
   const prompts = readTexts(body.prompt, 'prompt', model);
   refuseUnsupported(prompts.length > maxPrompts, 'prompt', `${prompts.length} prompts`, `up to ${maxPrompts} are`);
+  const wanted = wantedFormat(body.response_format);
+  const openConstraint = wanted && (await model.constrain(wanted, null));
   return prompts.map((prompt) => ({
     principal,
+    openConstraint,
     prompt,
     maxTokens,
     choices,

@@ -28,6 +28,9 @@ const expected = JSON.parse(readFileSync(join(tinyModelPath, 'expected.json'), '
 };
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'Hello, world!' }], max_tokens: 12 };
 
+const plain = { model: 'tiny', prompt: 'Hello', max_tokens: 4 };
+const tool = (name: string) => ({ type: 'function', function: { name } });
+
 let neuron: RunningNeuron;
 test.before(async () => {
   neuron = await startTinyNeuron();
@@ -228,27 +231,46 @@ const refusals: [name: string, path: string, body: unknown, status: number, code
   ['n of 0', '/v1/chat/completions', { ...chat, n: 0 }, 400, 'invalid_request_body', 'n'],
   ['max_tokens of 0', '/v1/chat/completions', { ...chat, max_tokens: 0 }, 400, 'invalid_request_body', 'max_tokens'],
   [
-    'json mode',
+    'a schema that no grammar holds',
     '/v1/chat/completions',
-    { ...chat, response_format: { type: 'json_object' } },
+    {
+      ...chat,
+      response_format: { type: 'json_schema', json_schema: { schema: { type: 'string', pattern: '(?=a)' } } },
+    },
     400,
-    'unsupported_parameter',
+    'grammar_unsupported',
     'response_format',
   ],
   [
-    'required tool',
+    'a strict schema with an open object',
+    '/v1/chat/completions',
+    { ...chat, response_format: { type: 'json_schema', json_schema: { strict: true, schema: { type: 'object' } } } },
+    400,
+    'grammar_unsupported',
+    'response_format',
+  ],
+  [
+    'a schema that nothing meets',
+    '/v1/completions',
+    { ...plain, response_format: { type: 'json_schema', json_schema: { schema: { enum: [] } } } },
+    400,
+    'grammar_unusable',
+    'response_format',
+  ],
+  [
+    'a required tool without tools',
     '/v1/chat/completions',
     { ...chat, tool_choice: 'required' },
     400,
-    'unsupported_parameter',
+    'invalid_request_body',
     'tool_choice',
   ],
   [
-    'named tool',
+    'a named tool that is not offered',
     '/v1/chat/completions',
-    { ...chat, tool_choice: { type: 'function', function: { name: 'f' } } },
+    { ...chat, tools: [tool('g')], tool_choice: { type: 'function', function: { name: 'f' } } },
     400,
-    'unsupported_parameter',
+    'invalid_request_body',
     'tool_choice',
   ],
   [

@@ -4,6 +4,9 @@ import type { Logger } from 'pino';
 import type { ReuseScope } from '../engine/block-manager.js';
 import { type EngineObserver, systemEffects } from '../engine/effects.js';
 import { Engine } from '../engine/engine.js';
+import type { TokenConstraint } from '../engine/generation.js';
+import { AnswerConstraints } from '../grammar/answer-constraints.js';
+import type { ConstrainedChat, WantedAnswer } from '../grammar/wanted-answer.js';
 import { loadModelText, type ModelText, OutputStream } from '../text/index.js';
 import { type LoadedModel, loadModel } from './loader.js';
 import type { ModelSpec, OpenHooks } from './model-state.js';
@@ -74,7 +77,9 @@ export async function openModel(options: OpenModelOptions): Promise<ServedModel>
     );
     onPhase('warming');
     await warmUp(engine, signal);
-    return new OpenedModel({ id: spec.id, backend: backend.name, engine, loaded, text, newCallId: options.newCallId });
+    const { newCallId } = options;
+    const nowMs = () => clock.now();
+    return new OpenedModel({ id: spec.id, backend: backend.name, engine, loaded, text, newCallId, nowMs });
   } catch (error) {
     if ((await within(clock, freeMs, loaded.dispose())) === 'late')
       log.error({ model: spec.id }, 'model that was not opened does not let go of its device');
@@ -95,6 +100,7 @@ interface OpenedParts {
   readonly loaded: LoadedModel;
   readonly text: ModelText;
   readonly newCallId: () => string;
+  readonly nowMs: () => number;
 }
 
 class OpenedModel implements ServedModel {
@@ -104,9 +110,10 @@ class OpenedModel implements ServedModel {
   readonly #loaded: LoadedModel;
   readonly #text: ModelText;
   readonly #newCallId: () => string;
+  readonly #answers: AnswerConstraints;
   #closing: Promise<void> | null = null;
 
-  constructor({ id, backend, engine, loaded, text, newCallId }: OpenedParts) {
+  constructor({ id, backend, engine, loaded, text, newCallId, nowMs }: OpenedParts) {
     this.id = id;
     this.engine = engine;
     this.#loaded = loaded;
@@ -115,6 +122,7 @@ class OpenedModel implements ServedModel {
     const { ranks } = loaded.compiled.plan;
     const { limits } = loaded.layout;
     const { reasoning, tools } = text.format;
+    this.#answers = new AnswerConstraints({ modelId: id, vocab: loaded.facts.vocab, text, nowMs });
     this.facts = {
       architecture: loaded.architecture.name,
       backend,
@@ -163,6 +171,10 @@ class OpenedModel implements ServedModel {
     if (foreign === undefined) return ids;
     const reason = `token ${foreign} is outside of the model's vocabulary of ${this.facts.vocab}`;
     throw new CortexError('invalid_request_body', { param: 'messages', reason });
+  }
+
+  constrain(wanted: WantedAnswer, chat: ConstrainedChat | null): Promise<() => TokenConstraint> {
+    return this.#answers.constrain(wanted, chat);
   }
 
   openSink({ stops, chat }: SinkOptions): OutputStream {

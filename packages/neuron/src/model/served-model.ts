@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.js';
-import type { TextSink } from '../engine/generation.js';
+import type { TextSink, TokenConstraint } from '../engine/generation.js';
+import type { ConstrainedChat, WantedAnswer } from '../grammar/wanted-answer.js';
 import type { GenerationDefaults } from '../text/generation-defaults.js';
 import type { ToolSchema } from '../text/output-event.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
@@ -42,6 +43,11 @@ export interface ServedModel {
   /** Renders a conversation and encodes it; throws `template_render_failed`. */
   encodeChat(prompt: ChatPrompt): number[];
   openSink(options: SinkOptions): TextSink;
+  /**
+   * Prepares what holds the choices of an answer to a shape; `chat` is null for a plain completion. Throws
+   * `grammar_unsupported` or `grammar_unusable` for what cannot be held.
+   */
+  constrain(wanted: WantedAnswer, chat: ConstrainedChat | null): Promise<() => TokenConstraint>;
   close(): Promise<void>;
 }
 

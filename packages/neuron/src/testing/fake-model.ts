@@ -1,3 +1,4 @@
+import { CortexError } from '@helexa/core';
 import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/index.js';
 import { fakeLimits } from './fake-device.js';
@@ -47,6 +48,7 @@ export function fakeModel(id: string): ServedModel {
     embedding: null,
     encodeChat: ({ messages }) => byteTokenizer.encode(JSON.stringify(messages), { special: false }),
     openSink: () => numberSink(),
+    constrain: () => Promise.reject(new CortexError('internal_error', { reason: 'a fake model has no grammar' })),
     close: () => engine.close(),
   };
 }

@@ -45,25 +45,35 @@ function detectTools(tokenizer: Tokenizer, templateText: string): ToolFormat | n
     : { kind: 'bare', dialect, tagId: addedId(tokenizer, dialect.tag) };
 }
 
+/** Whether a prompt ends inside reasoning. */
+export const opensReasoning = (prompt: readonly number[], tokenizer: Tokenizer, format: OutputFormat): boolean =>
+  reasoningAt(prompt, tokenizer, format) === 'open';
+
 /**
- * True when a prompt ends inside reasoning: its marks are replayed from the last other added token on, which is where the
- * model's own turn begins, and the last one wins. So a mark that a user wrote in an earlier turn says nothing.
+ * Where a prompt leaves reasoning: its marks are replayed from the last other added token on, which is where the model's own
+ * turn begins, and the last one wins. So a mark that a user wrote in an earlier turn says nothing.
  */
-export function opensReasoning(prompt: readonly number[], tokenizer: Tokenizer, { reasoning }: OutputFormat): boolean {
-  if (reasoning === null) return false;
+export function reasoningAt(
+  prompt: readonly number[],
+  tokenizer: Tokenizer,
+  { reasoning }: OutputFormat,
+): 'open' | 'closed' | 'unsaid' {
+  if (reasoning === null) return 'unsaid';
   const { openId, closeId } = reasoning;
   let start = prompt.length;
   while (start > 0) {
     const id = prompt[start - 1]!;
-    if (id === openId) return true;
-    if (id === closeId) return false;
+    if (id === openId) return 'open';
+    if (id === closeId) return 'closed';
     // Below zero stands an image.
     if (id < 0 || tokenizer.addedIds.has(id)) break;
     start--;
   }
-  if (openId !== null) return false;
+  if (openId !== null) return 'unsaid';
   const turn = tokenizer.decode(prompt.slice(start));
-  return turn.lastIndexOf(reasoning.open) > turn.lastIndexOf(reasoning.close);
+  const [openAt, closeAt] = [turn.lastIndexOf(reasoning.open), turn.lastIndexOf(reasoning.close)];
+  if (openAt === closeAt) return 'unsaid';
+  return openAt > closeAt ? 'open' : 'closed';
 }
 
 function pairOf(tokenizer: Tokenizer, open: string, close: string): MarkerPair {

@@ -1,36 +1,40 @@
-import { choice, type Grammar, type GrammarNode, literal, nothing, rule } from '../grammar-node.js';
+import { choice, type GrammarNode, literal, nothing, rule } from '../grammar-node.js';
 import { arrayNode } from './array-node.js';
 import { SchemaExpander } from './expand-schema.js';
 import { type Facts, isSame } from './facts.js';
 import { holds } from './holds.js';
-import { constantNode, jsonRuleNodes, jsonRules } from './json-nodes.js';
+import { constantNode, jsonRules } from './json-nodes.js';
 import type { JsonType } from './keywords.js';
 import { numberNode } from './number-node.js';
 import { objectNode } from './object-node.js';
 import type { Located, RefuseKeyword } from './refuse-keyword.js';
 import { stringWithin } from './string-node.js';
 
+export interface SchemaUse {
+  /** Of the names of its rules. */
+  readonly prefix: string;
+  readonly refuse: RefuseKeyword;
+  /** Further schemas that the value meets. */
+  readonly also?: readonly Located[];
+}
+
 /**
- * Adds the rules of a JSON schema to a grammar's, and gives the name of the first; yields between rules so that the caller
+ * Adds the rules of a JSON schema to a grammar's, which has those of JSON itself, and gives the name of the first; yields between rules so that the caller
  * may let others run. Every text of the grammar is JSON that meets the schema; what cannot be held is refused.
  */
 export function* addSchema(
   schema: unknown,
   rules: Map<string, GrammarNode>,
-  prefix: string,
-  refuse: RefuseKeyword,
+  { prefix, refuse, also = [] }: SchemaUse,
 ): Generator<void, string, void> {
-  for (const [name, node] of jsonRuleNodes()) rules.set(name, node);
   const writer = new SchemaWriter(schema, rules, prefix, refuse);
-  const start = writer.nameOf([{ schema, path: '#' }]);
+  const start = writer.nameOf([{ schema, path: '#' }, ...also]);
   while (writer.writeNext()) yield;
   return start;
 }
 
-/** Any JSON object. */
-export const anyObjectGrammar = (): Grammar => ({ rules: jsonRuleNodes(), start: jsonRules.object });
-
-class SchemaWriter {
+/** Writes the rules of one schema. */
+export class SchemaWriter {
   readonly #rules: Map<string, GrammarNode>;
   readonly #prefix: string;
   readonly #refuse: RefuseKeyword;
@@ -44,6 +48,10 @@ class SchemaWriter {
     this.#prefix = prefix;
     this.#refuse = refuse;
     this.#expander = new SchemaExpander(root, refuse);
+  }
+
+  factsOf(schemas: readonly Located[]): readonly Facts[] {
+    return this.#expander.factsOf(schemas);
   }
 
   /** The rule for values that meet all of these schemas. */
