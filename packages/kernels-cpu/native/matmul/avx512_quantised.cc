@@ -20,6 +20,9 @@ constexpr int32_t tile_rows = 6;
 
 // Bytes ahead of the codes in use that are prefetched: far enough to cover a memory access, near enough to stay cached.
 constexpr size_t prefetch_ahead = 2048;
+// Q6_K with many rows takes long enough for every line to come to the second-level cache first.
+constexpr size_t near_ahead = 1024;
+constexpr size_t far_ahead = 16384;
 
 inline __m512i load(const void* at) { return _mm512_loadu_si512(at); }
 inline __m512i word(const void* at) {
@@ -222,15 +225,32 @@ inline __m512i start_of(const RowBlock& x, int part) {
   else return _mm512_set1_epi32(magic_bits);
 }
 
-template <class Source, int half>
-[[gnu::always_inline]] inline void prefetch_share(const Source& source, int g) {
+template <class Source, int half, bool is_staged = false>
+[[gnu::always_inline]] inline void prefetch_share(const uint8_t* ahead, int g) {
   // The lines of a pair of blocks, spread over its sixteen quads.
   constexpr size_t lines = Source::lines;
   const size_t i = static_cast<size_t>(half * 8 + g);
 #pragma GCC unroll 2
   for (size_t line = i * lines / 16; line < (i + 1) * lines / 16; ++line) {
-    _mm_prefetch(reinterpret_cast<const char*>(source.ahead() + prefetch_ahead + line * 64), _MM_HINT_T0);
+    if constexpr (is_staged) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + far_ahead - prefetch_ahead + line * 64), _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + near_ahead - prefetch_ahead + line * 64), _MM_HINT_T0);
+    } else {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + line * 64), _MM_HINT_T0);
+    }
   }
+}
+
+// Where the lines that a source prefetches in the pair it is in begin. Of two strips that are read side by side, each goes on
+// in the strip behind the other.
+template <int S, class Source>
+[[gnu::always_inline]] inline const uint8_t* ahead_of(const Source* sources, int s) {
+  const uint8_t* ahead = sources[s].ahead() + prefetch_ahead;
+  if constexpr (S == 2 && Source::lines > 0) {
+    const std::ptrdiff_t strip_bytes = sources[1].strip - sources[0].strip;
+    if (ahead - sources[s].strip >= strip_bytes) ahead += strip_bytes;
+  }
+  return ahead;
 }
 
 // Adds block `block` of S strips and T rows.
@@ -241,6 +261,10 @@ template <int S, int T, int half, class Source>
   const auto x = [&span, block](int t) __attribute__((always_inline)) -> const RowBlock& {
     return reinterpret_cast<const RowBlock*>(span.rows + static_cast<size_t>(t) * span.stride)[block];
   };
+  constexpr bool is_staged = parts == 2 && T > 6 && S == 1;
+  const uint8_t* ahead[S];
+#pragma GCC unroll 2
+  for (int s = 0; s < S; ++s) ahead[s] = ahead_of<S>(sources, s);
 #pragma GCC unroll 2
   for (int part = 0; part < parts; ++part) {
     __m512i dots[S][T];
@@ -262,7 +286,7 @@ template <int S, int T, int half, class Source>
         for (int s = 0; s < S; ++s) dots[s][t] = _mm512_dpbusd_epi32(dots[s][t], codes[s], quad);
       }
 #pragma GCC unroll 2
-      for (int s = 0; s < S; ++s) prefetch_share<Source, half>(sources[s], g);
+      for (int s = 0; s < S; ++s) prefetch_share<Source, half, is_staged>(ahead[s], g);
     }
     __m512 scale[S];
 #pragma GCC unroll 2
@@ -355,7 +379,7 @@ template <class Source, int half, class Target>
 #pragma GCC unroll 8
   for (int g = 0; g < 8; ++g) {
     _mm512_store_si512(bytes + g * quad_bytes, source.template codes<half>(g));
-    prefetch_share<Source, half>(source, g);
+    prefetch_share<Source, half>(source.ahead() + prefetch_ahead, g);
   }
 #pragma GCC unroll 2
   for (int part = 0; part < Target::parts; ++part) _mm512_store_ps(scales + part * 16, source.template scale<half>(part));
