@@ -4,6 +4,9 @@
 // the same whatever tile it stands in: sums over a head's columns and over keys run one by one, in order.
 
 template <KvFormat format>
+constexpr size_t element_bytes = format == KvFormat::F32 ? 4 : 2;
+
+template <KvFormat format>
 static inline V load_kv(const uint8_t* base, size_t element) {
   if constexpr (format == KvFormat::F32) return V::load(reinterpret_cast<const float*>(base) + element);
   if constexpr (format == KvFormat::F16) return V::load_half(reinterpret_cast<const uint16_t*>(base) + element);
@@ -17,6 +20,11 @@ static inline V load_kv(const uint8_t* base, size_t element, int count) {
   if constexpr (format == KvFormat::BF16) return V::load_bfloat(reinterpret_cast<const uint16_t*>(base) + element, count);
 }
 
+// Bytes ahead of the keys and values in use that are prefetched for few queries, which a page keeps busy only as long as it
+// takes to read; a head's values follow its keys.
+constexpr size_t attend_ahead = 2048;
+constexpr size_t line_bytes = 64;
+
 // c[t][0 .. vectors * width) += sum over i in [0, steps) of a[t][i] * b[i * b_stride + ...], t in [0, rows)
 template <KvFormat format, int rows, int vectors>
 static inline void accumulate(const float* const* a, int steps, const uint8_t* b, size_t b_element, size_t b_stride,
@@ -27,6 +35,10 @@ static inline void accumulate(const float* const* a, int steps, const uint8_t* b
   }
   for (int i = 0; i < steps; ++i) {
     V row[vectors];
+    if (rows <= 4 && column == 0) {
+      const uint8_t* ahead = b + (b_element + static_cast<size_t>(i) * b_stride) * element_bytes<format> + attend_ahead;
+      for (size_t at = 0; at < b_stride * element_bytes<format>; at += line_bytes) __builtin_prefetch(ahead + at);
+    }
     for (int j = 0; j < vectors; ++j) {
       row[j] = load_kv<format>(b, b_element + static_cast<size_t>(i) * b_stride + static_cast<size_t>(column + j * V::width));
     }
@@ -120,6 +132,10 @@ static void attend_format(const AttendSpan& span) {
   }
   for (int key = span.key_begin; key < span.key_end; key += page_tokens) {
     const uint8_t* page = span.base + static_cast<size_t>(span.pages[key / page_tokens]) * span.page_bytes;
+    if (key + page_tokens < span.key_end) {
+      const uint8_t* next = span.base + static_cast<size_t>(span.pages[key / page_tokens + 1]) * span.page_bytes;
+      for (size_t at = 0; at < attend_ahead; at += line_bytes) __builtin_prefetch(next + at);
+    }
     // Queries that see a key of this block, and which keys of it: [low, high).
     const float* q[max_tile_queries];
     float* scores[max_tile_queries];
