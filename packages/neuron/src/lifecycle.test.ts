@@ -237,6 +237,19 @@ test('POST /models/load takes one device for each rank, and refuses any other nu
   t.is((await post(neuron, '/models/load', { model_id: 'tiny', tensor_parallel: 2 })).status, 200);
 });
 
+test('POST /models/load takes a model that is here for one on the devices that it is on, however it was loaded', async (t) => {
+  const { neuron } = await startFaulty(t, () => {});
+  const load = (wanted: object) => post(neuron, '/models/load', { model_id: 'tiny', ...wanted });
+  t.is((await load({})).status, 200);
+  t.like(await (await load({ devices: [0] })).json(), { already: true });
+  const other = await load({ devices: [1] });
+  t.is(other.status, 409);
+  t.regex(
+    ((await other.json()) as { error: { message: string } }).error.message,
+    /on 'auto' \[1\]: .* on 'auto' \[0\]/,
+  );
+});
+
 test('GET /ready answers 503 until the models of the configuration were tried; one that fails impairs the neuron', async (t) => {
   let goOn = () => {};
   const gate = new Promise<void>((resolve) => {

@@ -117,7 +117,7 @@ export class ModelTable {
         case 'stuck':
           throw state.error;
         case 'ready':
-          refuseOther(row.spec, spec);
+          refuseOther({ ...row.spec, devices: state.model.facts.devices }, spec);
           return null;
         default:
           refuseOther(row.spec, spec);
@@ -319,10 +319,10 @@ function refuseBusy(model: ServedModel, isAllowed: boolean): void {
     throw new CortexError('model_in_use', { model: model.id, inFlight: running + waiting });
 }
 
-/** Refuses another shape of a model that is here; whoever names no devices takes it on any. */
+/** Refuses another shape of a model that is here; where either side leaves the devices open, any will do. */
 function refuseOther(have: ModelSpec, want: ModelSpec): void {
-  const placeOf = ({ device, devices }: ModelSpec) =>
-    `'${device}'${devices && want.devices ? ` [${devices.join(', ')}]` : ''}`;
+  const isOpen = !have.devices || !want.devices;
+  const placeOf = ({ device, devices }: ModelSpec) => `'${device}'${isOpen ? '' : ` [${devices?.join(', ')}]`}`;
   const text = (spec: ModelSpec) =>
     `${spec.tensorParallel} ranks on ${placeOf(spec)}${spec.quant ? ` as '${spec.quant}'` : ''}`;
   if (text(have) === text(want) && have.path === want.path) return;
