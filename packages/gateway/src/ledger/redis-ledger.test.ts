@@ -2,10 +2,12 @@ import { CortexError } from '@helexa/core';
 import { FakeClock } from '@helexa/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import type { Principal } from '../keys/key-ring.js';
 import { noRedis, startRedis } from '../testing/redis-server.js';
 import type { Ledger, Reservation } from './ledger.js';
 import { createLedger, optionalLibrary } from './open-ledger.js';
+import { reserveScript, settleScript, usageScript } from './redis-scripts.js';
 
 const capped: Principal = {
   accountId: 'someone',
@@ -142,6 +144,22 @@ test('RedisLedger opens without a Redis, and refuses what it cannot answer for',
   await world.server.start();
   await until(() => ledger.isReachable);
   t.is(await codeOf(ledger.reserve(capped, { most: 1, least: 1 })), 'ok');
+});
+
+test('settleScript counts once what arrives twice', async (t) => {
+  const world = await begin(t);
+  if (!world) return;
+  const client = new Redis(world.server.url);
+  t.teardown(() => client.disconnect());
+  const keys = ['a:account', 'a:open', 'a:gateway'] as const;
+  await client.eval(reserveScript, 2, keys[0], keys[1], 1000, 0, 100, 61_000, 'r1|40|4');
+  const batch = [1000, 0, 61_000, 1, 7, 1, 'r1|40|4', 30];
+  await client.eval(settleScript, 3, ...keys, ...batch);
+  await client.eval(settleScript, 3, ...keys, ...batch);
+  t.deepEqual(await client.eval(usageScript, 2, keys[0], keys[1], 1000, 0), ['37', '0', '1000']);
+  // The same reservation in a later batch is as much over as before.
+  await client.eval(settleScript, 3, ...keys, 1000, 0, 61_000, 2, 1, 1, 'r1|40|4', 30);
+  t.deepEqual(await client.eval(usageScript, 2, keys[0], keys[1], 1000, 0), ['38', '0', '1000']);
 });
 
 type Step =

@@ -31,7 +31,8 @@ const retryAfterSeconds = 5;
 
 /** What Redis does not know yet of one key. */
 interface Pending {
-  readonly windowMs: number;
+  /** Of the budget as it is now: a reload may have changed it. */
+  windowMs: number;
   /** Tokens of requests without a reservation. */
   spent: number;
   /** Such tokens that were sent, and may have arrived. */
@@ -127,12 +128,13 @@ export class RedisLedger implements Ledger {
   }
 
   #pendingOf({ keyId, windowSeconds }: Principal): Pending {
+    const windowMs = (windowSeconds ?? 0) * 1000;
     let pending = this.#pending.get(keyId);
     if (!pending) {
-      const windowMs = (windowSeconds ?? 0) * 1000;
       pending = { windowMs, spent: 0, sent: undefined, settlements: new Map(), open: new Set() };
       this.#pending.set(keyId, pending);
     }
+    pending.windowMs = windowMs;
     return pending;
   }
 
