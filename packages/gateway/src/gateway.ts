@@ -13,7 +13,7 @@ import {
 import { type Logger, pino } from 'pino';
 import type { Dispatcher } from 'undici';
 import { type Catalogue, emptyCatalogue, resolveAlias } from './catalogue/catalogue.js';
-import { CatalogueFile } from './catalogue/catalogue-file.js';
+import { CatalogueFile, type CatalogueFileOptions, type CatalogueSource } from './catalogue/catalogue-file.js';
 import { describeHealth } from './fleet/describe-health.js';
 import { applyLookTo, createFleet, type Fleet, hasRestarted, type Look, type NodeState } from './fleet/fleet.js';
 import { listModels } from './fleet/list-models.js';
@@ -22,7 +22,7 @@ import { type NeuronLink, openLinks, readLinks } from './fleet/neuron-link.js';
 import { type LookAt, Poller } from './fleet/poller.js';
 import type { ClientResponse } from './http/client-response.js';
 import { corsHeaders, preflightHeaders, refuseBlindPost } from './http/cors.js';
-import { type HttpServer, startHttpServer } from './http/http-server.js';
+import { type HttpServer, type HttpServerOptions, startHttpServer } from './http/http-server.js';
 import { requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
 import { allowedMethods, findHandler, type Handler, type Routes, routeOf } from './http/router.js';
@@ -43,6 +43,19 @@ import { modelHandler, modelsHandler } from './routes/models.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
 import { dialectOf } from './translate/dialect.js';
 
+/** What a gateway touches beside time: its way to the neurons, its listeners and its catalogue. */
+export interface GatewayWorld {
+  readonly links: (links: readonly NeuronLink[]) => Dispatcher;
+  readonly listen: (options: HttpServerOptions) => Promise<HttpServer>;
+  readonly catalogue: (options: CatalogueFileOptions) => CatalogueSource;
+}
+
+const systemWorld: GatewayWorld = {
+  links: (links) => openLinks(links, { connectTimeoutMs }),
+  listen: startHttpServer,
+  catalogue: (options) => new CatalogueFile(options),
+};
+
 export interface GatewayOptions {
   readonly config: GatewayConfig;
   /** Reads the configuration again at a reload, for its keys; they stay what they were when absent. */
@@ -50,6 +63,8 @@ export interface GatewayOptions {
   readonly logger?: Logger;
   /** The machine's own when absent. */
   readonly clock?: Clock;
+  /** The machine's own when absent. */
+  readonly world?: GatewayWorld;
   /** Makes request ids; random ones when absent. */
   readonly makeId?: () => string;
 }
@@ -59,6 +74,8 @@ export interface RunningGateway {
   readonly metricsUrl: string;
   /** Reads the model catalogue and the keys again; what cannot be used is logged, and stays what it was. */
   reload(): Promise<void>;
+  /** What is held at this moment: requests that wait, places at models, attempts under way, and requests that are open. */
+  counts(): { readonly waiting: number; readonly leased: number; readonly attempts: number; readonly open: number };
   /** Stops taking requests, lets open ones end for a while, then ends them with a typed error. */
   close(): Promise<void>;
 }
@@ -79,6 +96,7 @@ class Gateway {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #makeId: () => string;
+  readonly #world: GatewayWorld;
   readonly #agent: Dispatcher;
   readonly #inFlight = new InFlight();
   readonly #metrics: Metrics;
@@ -89,16 +107,20 @@ class Gateway {
   #keys: KeyRing;
   readonly #readConfig: (() => Promise<GatewayConfig>) | undefined;
   readonly #ledger: Ledger;
-  readonly #catalogueFile: CatalogueFile | undefined;
+  readonly #catalogueFile: CatalogueSource | undefined;
   #catalogue: Catalogue = emptyCatalogue;
   #fleet: Fleet;
   #isDraining = false;
   #onLastExchange: (() => void) | undefined;
 
-  constructor({ config, readConfig, logger, clock, makeId }: GatewayOptions, links: readonly NeuronLink[]) {
+  constructor(
+    { config, readConfig, logger, clock, makeId, world = systemWorld }: GatewayOptions,
+    links: readonly NeuronLink[],
+  ) {
     this.#config = config;
     this.#readConfig = readConfig;
-    this.#agent = openLinks(links, { connectTimeoutMs });
+    this.#world = world;
+    this.#agent = world.links(links);
     this.#log = logger ?? pino({ name: 'gateway', level: config.log.level });
     this.#clock = clock ?? systemClock;
     this.#makeId = makeId ?? randomUUID;
@@ -147,9 +169,9 @@ class Gateway {
     this.#routes = this.#makeRoutes();
   }
 
-  #watchCatalogue(file: string): CatalogueFile {
+  #watchCatalogue(file: string): CatalogueSource {
     let isFirst = true;
-    return new CatalogueFile({
+    return this.#world.catalogue({
       file,
       clock: this.#clock,
       intervalMs: catalogueIntervalMs,
@@ -202,6 +224,14 @@ class Gateway {
     const now = this.#node(name);
     if (!look.ok) this.#metrics.pollFailures.inc({ node: name });
     if (before.healthy && !now.healthy) this.#inFlight.abandon(name);
+    if (look.ok && look.health) {
+      const live = look.health.models;
+      const busy = (model: string): number | undefined => {
+        const entry = live?.find(({ id }) => id === model);
+        return live && (entry?.in_flight ?? 0) + (entry?.queue_depth ?? 0);
+      };
+      this.#inFlight.reconcile(name, busy, this.#clock.now());
+    }
     if (before.healthy !== now.healthy || before.reason !== now.reason) {
       this.#log.info({ node: name, healthy: now.healthy, reason: now.reason }, 'neuron changed');
     }
@@ -386,9 +416,9 @@ class Gateway {
       await this.#ledger.open();
       await this.#firstLook();
       const onRequest = (request: IncomingMessage, response: ClientResponse) => void this.#onRequest(request, response);
-      const main = await startHttpServer({ listen, setting: 'gateway.listen', onRequest });
+      const main = await this.#world.listen({ listen, setting: 'gateway.listen', onRequest });
       servers.push(main);
-      const metrics = await startHttpServer({
+      const metrics = await this.#world.listen({
         listen: metricsListen,
         setting: 'gateway.metrics_listen',
         onRequest: (request, response) => void this.#onScrape(request, response),
@@ -403,7 +433,13 @@ class Gateway {
       const reload = async (): Promise<void> => {
         await this.#reload();
       };
-      return { url: main.url, metricsUrl: metrics.url, reload, close };
+      const counts = () => ({
+        waiting: this.#broker.waiting,
+        leased: this.#broker.leased,
+        attempts: this.#fleet.reduce((sum, { name }) => sum + this.#inFlight.count(name), 0),
+        open: this.#open.size,
+      });
+      return { url: main.url, metricsUrl: metrics.url, reload, counts, close };
     } catch (error) {
       for (const server of servers) void server.stop();
       this.#broker.close();

@@ -11,6 +11,15 @@ export interface CatalogueFileOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Where a catalogue comes from and what keeps it fresh. */
+export interface CatalogueSource {
+  /** Reads the catalogue for the first time, when a fault of it is fatal. */
+  start(): Promise<void>;
+  /** Reads it now; settles with what is wrong with it, when the catalogue stays what it was. */
+  reload(): Promise<unknown>;
+  close(): Promise<void>;
+}
+
 /** Changes with every way of writing a file: in place, or another one under its name. */
 const stampOf = async (file: string): Promise<string> => {
   const { mtimeMs, size, ino } = await stat(file);
@@ -18,7 +27,7 @@ const stampOf = async (file: string): Promise<string> => {
 };
 
 /** Keeps a catalogue like its file: looks for changes now and then, and whenever it is told to. */
-export class CatalogueFile {
+export class CatalogueFile implements CatalogueSource {
   readonly #options: CatalogueFileOptions;
   #stamp = '';
   #running: Promise<unknown> | undefined;

@@ -1,8 +1,19 @@
 import { CortexError } from '@helexa/core';
 
-/** The attempts that run at each node: how many, and how to end them when the node goes down. */
+/** A neuron that has known nothing of a request for this long has lost it. */
+export const lostAfterMs = 30_000;
+
+interface Attempt {
+  readonly stop: AbortController;
+  /** Absent for what a neuron does not count. */
+  readonly model: string | undefined;
+  /** Since when the neuron says that it does nothing for this model. */
+  idleSinceMs: number | undefined;
+}
+
+/** The attempts that run at each node: how many, and how to end them when the node goes down or has lost them. */
 export class InFlight {
-  readonly #byNode = new Map<string, Set<AbortController>>();
+  readonly #byNode = new Map<string, Set<Attempt>>();
 
   count(node: string): number {
     return this.#byNode.get(node)?.size ?? 0;
@@ -11,15 +22,16 @@ export class InFlight {
   /** Runs one attempt at a node; its signal is aborted by the caller's, or when the node goes down. */
   async during<Result>(
     node: string,
+    model: string | undefined,
     outer: AbortSignal,
     run: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
-    const mine = new AbortController();
+    const mine: Attempt = { stop: new AbortController(), model, idleSinceMs: undefined };
     const attempts = this.#byNode.get(node) ?? new Set();
     this.#byNode.set(node, attempts);
     attempts.add(mine);
     try {
-      return await run(AbortSignal.any([outer, mine.signal]));
+      return await run(AbortSignal.any([outer, mine.stop.signal]));
     } finally {
       attempts.delete(mine);
     }
@@ -27,8 +39,24 @@ export class InFlight {
 
   /** Ends the attempts at a node that has stopped answering. */
   abandon(node: string): void {
+    this.#stop(node, [...(this.#byNode.get(node) ?? [])], 'it has stopped answering');
+  }
+
+  /**
+   * Compares with what a node says that it does: a request that was lost on its way there, or that its process has forgotten, would
+   * be waited for without end. `busy` counts what runs or waits for a model there; undefined when the node does not say.
+   */
+  reconcile(node: string, busy: (model: string) => number | undefined, nowMs: number): void {
+    const lost: Attempt[] = [];
     for (const attempt of this.#byNode.get(node) ?? []) {
-      attempt.abort(new CortexError('upstream_failed', { node, reason: 'it has stopped answering' }));
+      const isIdle = attempt.model !== undefined && busy(attempt.model) === 0;
+      attempt.idleSinceMs = isIdle ? (attempt.idleSinceMs ?? nowMs) : undefined;
+      if (attempt.idleSinceMs !== undefined && nowMs - attempt.idleSinceMs >= lostAfterMs) lost.push(attempt);
     }
+    this.#stop(node, lost, 'it knows nothing of the request any more');
+  }
+
+  #stop(node: string, attempts: readonly Attempt[], reason: string): void {
+    for (const { stop } of attempts) stop.abort(new CortexError('upstream_failed', { node, reason }));
   }
 }

@@ -185,24 +185,28 @@ class FleetRelay {
     };
     const wish = begun ? 'resume' : 'send';
     this.#ledger.asked();
-    const result: AttemptResult = await inFlight.during(node.name, signal, (attemptSignal) =>
-      attempt({
-        dispatcher,
-        node,
-        path,
-        headers: stream && node.kind === 'neuron' ? { ...headers, [checkpointHeader]: wish } : headers,
-        body,
-        response,
-        signal: attemptSignal,
-        onBytes,
-        observer,
-        hasOther: () => broker.hasOther(model, new Set([...this.#exclude, node.name])),
-        resume: begun?.resume,
-        clock,
-        silenceMs,
-        onHead: () => this.#ledger.answered(),
-        timing: () => this.#ledger.header(),
-      }),
+    const result: AttemptResult = await inFlight.during(
+      node.name,
+      path === freePath ? undefined : model,
+      signal,
+      (attemptSignal) =>
+        attempt({
+          dispatcher,
+          node,
+          path,
+          headers: stream && node.kind === 'neuron' ? { ...headers, [checkpointHeader]: wish } : headers,
+          body,
+          response,
+          signal: attemptSignal,
+          onBytes,
+          observer,
+          hasOther: () => broker.hasOther(model, new Set([...this.#exclude, node.name])),
+          resume: begun?.resume,
+          clock,
+          silenceMs,
+          onHead: () => this.#ledger.answered(),
+          timing: () => this.#ledger.header(),
+        }),
     );
     facts['bytes'] = this.#bytes;
     this.#account(result, observer, labels);
