@@ -93,6 +93,21 @@ const killInStream =
     return isKilled && end === 'cut';
   };
 
+/** A stream under which its neuron gets one SIGTERM, at its end at the latest; several events may come at once. */
+async function terminated(neuron: DaemonProcess, maxTokens: number): Promise<string> {
+  let isSent = false;
+  const terminate = () => {
+    if (!isSent) neuron.kill('SIGTERM');
+    isSent = true;
+  };
+  const wish = { model, prompt, max_tokens: maxTokens, ignore_eos: true };
+  const end = await stream(neuron.url, wish, (events) => {
+    if (events >= 2) terminate();
+  });
+  terminate();
+  return end;
+}
+
 export const faultCases: readonly FaultCase[] = [
   {
     name: 'kill -9 during a download, then a restart that goes on with it',
@@ -277,9 +292,7 @@ export const faultCases: readonly FaultCase[] = [
       const slow = await rig.startNeuron({ drainMs: 50 });
       await load(slow.url, model);
       const begun = Date.now();
-      const end = stream(slow.url, { model, prompt, max_tokens: 1000, ignore_eos: true }, (events) => {
-        if (events === 2) slow.kill('SIGTERM');
-      });
+      const end = terminated(slow, 1000);
       const ending = await slow.ended;
       expect(ending === 0, `it ends with ${ending}`);
       expect(['done', 'shutting_down'].includes(await end), `the stream ends with '${await end}'`);
@@ -287,9 +300,7 @@ export const faultCases: readonly FaultCase[] = [
 
       const patient = await rig.startNeuron({ drainMs: 600_000 });
       await load(patient.url, model);
-      const cut = stream(patient.url, { model, prompt, max_tokens: 1500, ignore_eos: true }, (events) => {
-        if (events === 2) patient.kill('SIGTERM');
-      });
+      const cut = terminated(patient, 1500);
       const isDraining = () => patient.stderr.includes('neuron is shutting down');
       expect(await until(isDraining), 'the first signal begins an orderly end');
       await new Promise((resolve) => setTimeout(resolve, 400));
