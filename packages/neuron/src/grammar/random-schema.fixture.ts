@@ -344,6 +344,45 @@ const tree: SchemaSample = {
   })).node,
 };
 
+/**
+ * The same schema with an end to everything that could go on for ever: strings, arrays, objects and patterns get a maximum, and
+ * what is open is closed. A model that knows no end then comes to one.
+ */
+export function bounded(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(bounded);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const own: Record<string, unknown> = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, isData.has(key) ? value : bounded(value)]),
+  );
+  const { type, properties = {} } = own as { type?: unknown; properties?: object };
+  const most = Object.keys(properties).length;
+  const isOpen =
+    own['additionalProperties'] === true || (type === 'object' && own['additionalProperties'] === undefined);
+  const isFixed = own['enum'] !== undefined || (own['format'] !== undefined && !isLong.has(own['format']));
+  if (type === 'string' && !isFixed) own['maxLength'] ??= 24;
+  if (type === 'array' && own['uniqueItems'] === undefined) own['maxItems'] ??= 3;
+  if (isOpen && own['propertyNames'] === undefined)
+    own['additionalProperties'] = own['patternProperties'] === undefined ? { type: 'boolean' } : false;
+  if (type === 'object' && own['allOf'] === undefined) own['maxProperties'] ??= most + 2;
+  delete own['contains'];
+  return own;
+}
+
+/** Formats without a longest text. */
+const isLong = new Set<unknown>(['email', 'hostname', 'uri']);
+/** Keywords that stay as they are; arrays with `contains` have no longest. */
+const isData = new Set([
+  'enum',
+  'const',
+  'required',
+  'type',
+  'not',
+  'if',
+  'contains',
+  'dependentRequired',
+  'propertyNames',
+]);
+
 /** Random schemas with every keyword that is supported, up to `depth` values deep. */
 export function randomSchemas(depth: number): Samples {
   let samples: Samples = scalars;
