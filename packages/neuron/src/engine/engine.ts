@@ -9,7 +9,7 @@ import type { EngineEffects } from './effects.js';
 import { Flight, type Place, type Sequence } from './flight.js';
 import type { FlightImages } from './flight-images.js';
 import type { EngineState, Generation, GenerationRequest } from './generation.js';
-import { MovingAverage } from './moving-average.js';
+import { MeasuredSpeed, type SpeedReport } from './measured-speed.js';
 import { type BatchEntry, planStep } from './scheduler.js';
 import { StepWriter } from './step-writer.js';
 import { WatchedDevice } from './watched-device.js';
@@ -34,19 +34,11 @@ export interface EngineOptions {
   readonly effects: EngineEffects;
 }
 
-export interface EngineLoad extends AdmissionLoad {
+export interface EngineLoad extends AdmissionLoad, SpeedReport {
   readonly running: number;
   readonly slots: number;
   readonly pages: PageCounts;
-  /** Moving averages; null before the first measurement. */
-  readonly prefillTokensPerSecond: number | null;
-  readonly decodeTokensPerSecond: number | null;
 }
-
-/** Weight of one request in the measured speeds. */
-const speedWeight = 0.3;
-/** Prompt tokens below which a computation says little about speed. */
-const leastMeasuredPrompt = 128;
 
 /**
  * Runs one model: admits requests, steps the device, hands tokens to their readers. One loop, one owner.
@@ -61,8 +53,7 @@ export class Engine {
   readonly #blocks: BlockManager;
   readonly #freeSlots: number[];
   readonly #admission: Admission;
-  readonly #prefillSpeed = new MovingAverage(speedWeight);
-  readonly #decodeSpeed = new MovingAverage(speedWeight);
+  readonly #speed = new MeasuredSpeed();
   readonly #running = new Map<number, Sequence>();
   /** What nobody wants any more and may still hold something. */
   readonly #cancelled = new Set<Flight>();
@@ -103,15 +94,14 @@ export class Engine {
       running: this.#running.size,
       slots: this.#options.device.layout.limits.maxSequences,
       pages: this.#blocks.counts,
-      prefillTokensPerSecond: this.#prefillSpeed.value,
-      decodeTokensPerSecond: this.#decodeSpeed.value,
+      ...this.#speed.report,
     };
   }
 
   /** What one request may have, by the memory and the measured speed of now: what is advertised is what is enforced. */
   get limit(): ContextLimit {
     const { device, prefillTarget = null } = this.#options;
-    return contextLimit(device.layout.limits.maxContext, prefillTarget, this.#prefillSpeed.value);
+    return contextLimit(device.layout.limits.maxContext, prefillTarget, this.#speed.report.prefillTokensPerSecond);
   }
 
   /** Throws when a request of this principal would be turned away now; for before the work of making its prompt. */
@@ -278,7 +268,7 @@ export class Engine {
     for (const { entry, sequence } of batch) {
       sequence.computed += entry.rows;
       sequence.servedAt = this.#steps;
-      if (isPrefilling(sequence)) this.#measurePrefill(sequence, entry.sample, rows, deviceNs);
+      if (isPrefilling(sequence)) this.#speed.prefillStep(sequence, entry.sample, rows, deviceNs);
       else tokenGapsMs.push(nowMs - sequence.lastTokenAtMs);
       sequence.lastTokenAtMs = nowMs;
       if (sequence.place) this.#keep(sequence, sequence.place);
@@ -287,15 +277,6 @@ export class Engine {
       images?.release(Math.min(...sequences.map((each) => each.computed)));
     }
     this.#options.effects.onStep({ rows, sequences: batch.length, sampled: samples, deviceNs, tokenGapsMs });
-  }
-
-  /** Counts a step towards the speed at which this machine computes prompts, whatever else was in the step. */
-  #measurePrefill({ prefill, place, flight }: Sequence, isLast: boolean, rows: number, deviceNs: number): void {
-    prefill.rows += rows;
-    prefill.deviceNs += deviceNs;
-    const computed = flight.givenTokens - (place?.lease.reusedTokens ?? 0);
-    if (isLast && computed >= leastMeasuredPrompt && prefill.deviceNs > 0)
-      this.#prefillSpeed.add(prefill.rows / (prefill.deviceNs / 1e9));
   }
 
   /** Lets later prompts find what a sequence has computed. */
@@ -338,19 +319,12 @@ export class Engine {
         this.#cover(sequence);
       } else {
         this.#release(sequence);
-        this.#measureDecode(flight);
+        this.#speed.choiceEnd(flight);
       }
     } catch (error) {
       // A text stage that fails concerns this request only.
       this.#failFlight(flight, error);
     }
-  }
-
-  #measureDecode({ totals, sequences }: Flight): void {
-    if (!totals) return;
-    const afterFirst = totals.usage.completionTokens - sequences.length;
-    const { decodeMs } = totals.timing;
-    if (afterFirst > 0 && decodeMs > 0) this.#decodeSpeed.add(afterFirst / sequences.length / (decodeMs / 1000));
   }
 
   #acceptRow(sequence: Sequence, row: Float32Array, nowMs: number): void {
