@@ -1,3 +1,5 @@
+import { get as httpGet } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { CortexError } from '@helexa/core';
 import { causeOf } from './chat-stream.js';
 
@@ -7,29 +9,51 @@ export interface ListedModel {
   readonly [field: string]: unknown;
 }
 
+/** What a server wants to see, and what it is checked by. */
+export interface Access {
+  /** Sent as a bearer token. */
+  readonly token?: string | undefined;
+  /** PEM of what its certificate is checked against; what the system trusts when absent. */
+  readonly ca?: string | undefined;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+const get = (url: string, { token, ca }: Access): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const send = url.startsWith('https:') ? httpsGet : httpGet;
+    const request = send(url, { headers, ...(ca === undefined ? {} : { ca }) }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+  });
+
 /** Gets JSON from a server of ours; every failure is one typed error that names the address. */
-export async function getJson(what: string, base: string, path: string, token?: string): Promise<unknown> {
+export async function getJson(what: string, base: string, path: string, access: Access = {}): Promise<unknown> {
   const url = `${base.replace(/\/+$/, '')}${path}`;
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await fetch(url, { headers }).catch((error: Error) => {
+  const { status, text } = await get(url, access).catch((error: Error) => {
     throw new CortexError('endpoint_unreachable', { what, url: base, reason: causeOf(error) }, { cause: error });
   });
-  const text = await response.text();
-  if (!response.ok)
-    throw new CortexError('request_refused', { url, status: response.status, reason: text.slice(0, 600) });
+  if (status < 200 || status > 299)
+    throw new CortexError('request_refused', { url, status, reason: text.slice(0, 600) });
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new CortexError(
-      'request_refused',
-      { url, status: response.status, reason: 'it is no JSON' },
-      { cause: error },
-    );
+    throw new CortexError('request_refused', { url, status, reason: 'it is no JSON' }, { cause: error });
   }
 }
 
 /** The models that a gateway lists. */
 export async function fetchModels(base: string, key?: string): Promise<readonly ListedModel[]> {
-  const list = (await getJson('the gateway', base, '/v1/models', key)) as { data?: unknown };
+  const list = (await getJson('the gateway', base, '/v1/models', { token: key })) as { data?: unknown };
   return Array.isArray(list.data) ? (list.data as ListedModel[]) : [];
 }

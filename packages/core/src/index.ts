@@ -21,6 +21,7 @@ export {
   type ModelsConfig,
   modelsConfigSchema,
 } from './config/models-config.js';
+export { readNamedFile } from './config/named-file.js';
 export { withNamedTokens } from './config/named-tokens.js';
 export { type NeuronConfig, neuronConfigSchema } from './config/neuron-config.js';
 export { bearerIn, isSameSecret, readSecret, type SecretSetting, sha256 } from './config/secret.js';

@@ -1,4 +1,4 @@
-import { CortexError, readSecret, type SecretSetting } from '@helexa/core';
+import { CortexError, readNamedFile, readSecret, type SecretSetting } from '@helexa/core';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
@@ -78,7 +78,7 @@ a gateway that does not answer is an error.`;
 
   async run(): Promise<Status> {
     const { flags } = await this.parse(StatusCommand);
-    const gateway = (await getJson('the gateway', flags.endpoint, '/health', flags.key)) as GatewayHealth;
+    const gateway = (await getJson('the gateway', flags.endpoint, '/health', { token: flags.key })) as GatewayHealth;
     const models = await fetchModels(flags.endpoint, flags.key);
     const { config } = await loadGatewaySettings({ file: flags.config, env: process.env });
     const own = config.neurons.filter(({ kind }) => kind !== 'openai');
@@ -143,14 +143,17 @@ function activityOf({ id, progress, error }: HeldModel, { models = [] }: NeuronH
 interface AskedNeuron extends SecretSetting {
   readonly name: string;
   readonly endpoint: string;
+  /** File of what its certificate is checked against. */
+  readonly ca?: string | undefined;
 }
 
-async function askNeuron({ name, endpoint, ...secret }: AskedNeuron): Promise<NeuronStatus> {
+async function askNeuron({ name, endpoint, ca: caFile, ...secret }: AskedNeuron): Promise<NeuronStatus> {
   try {
     const token = await readSecret(secret);
+    const ca = caFile === undefined ? undefined : String(await readNamedFile(caFile));
     const what = `neuron '${name}'`;
-    const health = (await getJson(what, endpoint, '/health', token)) as NeuronHealth;
-    const models = await getJson(what, endpoint, '/models', token);
+    const health = (await getJson(what, endpoint, '/health', { token, ca })) as NeuronHealth;
+    const models = await getJson(what, endpoint, '/models', { token, ca });
     const held = Array.isArray(models) ? (models as HeldModel[]).filter(({ status }) => status !== 'unloaded') : [];
     const failed = (health.activation?.failed ?? []).filter((each) => held.every(({ id }) => id !== each.model_id));
     const absent = failed.map(({ model_id: id, error }) => ({ id, status: 'failed', error: { message: error } }));

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { CortexError, type GatewayConfig, readSecret } from '@helexa/core';
+import { type GatewayConfig, readNamedFile, readSecret } from '@helexa/core';
 import { Agent, type Dispatcher, Pool } from 'undici';
 import { baseOf } from './base-of.js';
 
@@ -19,15 +18,6 @@ export interface NeuronLink {
   readonly isForeign: boolean;
 }
 
-const readCa = async (file: string): Promise<string> => {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
-    throw new CortexError('config_invalid', { where: file, reason: `it cannot be read: ${code}` }, { cause });
-  }
-};
-
 /** What the configuration says of the way to each server; its files are read here. */
 export const readLinks = (neurons: readonly NeuronEntry[]): Promise<readonly NeuronLink[]> =>
   Promise.all(
@@ -38,7 +28,7 @@ export const readLinks = (neurons: readonly NeuronEntry[]): Promise<readonly Neu
         origin,
         prefix,
         token: await readSecret(entry),
-        ca: entry.ca === undefined ? undefined : await readCa(entry.ca),
+        ca: entry.ca === undefined ? undefined : String(await readNamedFile(entry.ca)),
         isForeign: entry.kind === 'openai',
       };
     }),

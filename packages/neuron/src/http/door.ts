@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import {
   bearerIn,
@@ -7,6 +6,7 @@ import {
   isSameSecret,
   type NeuronConfig,
   parseAddress,
+  readNamedFile,
   readSecret,
 } from '@helexa/core';
 
@@ -17,15 +17,6 @@ export interface Door {
   /** Absent: plain HTTP. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
-
-const readPem = async (file: string): Promise<Buffer> => {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
-    throw new CortexError('config_invalid', { where: file, reason: `it cannot be read: ${code}` }, { cause });
-  }
-};
 
 /** Reads what the configuration says of the door; refuses one that is open to other hosts without a token. */
 export async function readDoor(config: NeuronConfig): Promise<Door> {
@@ -40,7 +31,7 @@ export async function readDoor(config: NeuronConfig): Promise<Door> {
     throw new CortexError('config_invalid', { where: 'neuron.toml', reason });
   }
   if (certFile === undefined || keyFile === undefined) return { token };
-  const tls = { cert: await readPem(certFile), key: await readPem(keyFile) };
+  const tls = { cert: await readNamedFile(certFile), key: await readNamedFile(keyFile) };
   try {
     createSecureContext(tls);
   } catch (cause) {
