@@ -29,6 +29,7 @@ export { bodyError } from './errors/body-error.js';
 export { catalogue, type ErrorCode, type ErrorDetails, type ErrorRow, type ErrorType } from './errors/catalogue.js';
 export { CortexError } from './errors/cortex-error.js';
 export * from './errors/envelope.js';
+export { LineBatch, type LineBatchOptions } from './text/line-batch.js';
 export { editDistance, nearestOf } from './text/nearest.js';
 export { type Clock, systemClock } from './time/clock.js';
 export * from './wire/anthropic-messages.js';

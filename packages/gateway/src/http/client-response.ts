@@ -19,10 +19,17 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   constructor(request: IncomingMessage, options?: object) {
     // Node hands its own options on; the types know the first argument only.
     super(...([request, options] as unknown as [IncomingMessage]));
-    Object.defineProperty(this, 'headersSent', {
-      get: (): boolean =>
-        (this.#early === 'nothing' || this.#isAnswered) &&
-        Boolean(Reflect.get(ServerResponse.prototype, 'headersSent', this)),
+  }
+
+  // The types know it as a plain property, which a getter of the class may not replace.
+  static {
+    Object.defineProperty(ClientResponse.prototype, 'headersSent', {
+      get(this: ClientResponse): boolean {
+        return (
+          (this.#early === 'nothing' || this.#isAnswered) &&
+          Boolean(Reflect.get(ServerResponse.prototype, 'headersSent', this))
+        );
+      },
     });
   }
 

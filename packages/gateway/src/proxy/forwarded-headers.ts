@@ -31,13 +31,15 @@ const keptFromNeuron = new Set([
 type Headers = Record<string, string | string[]>;
 
 const endToEnd = (headers: IncomingHttpHeaders, drop: ReadonlySet<string>): Headers => {
-  const named = new Set(
-    String(headers.connection ?? '')
-      .split(',')
-      .map((name) => name.trim().toLowerCase()),
-  );
+  const { connection } = headers;
+  // Nearly always it says only whether the connection stays.
+  const named =
+    connection === undefined || connection === 'keep-alive' || connection === 'close'
+      ? hopByHop
+      : new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
   const kept: Headers = {};
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name];
     if (value !== undefined && !hopByHop.has(name) && !drop.has(name) && !named.has(name)) kept[name] = value;
   }
   return kept;

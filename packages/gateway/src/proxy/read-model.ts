@@ -4,7 +4,21 @@ import { CortexError } from '@helexa/core';
 export interface RequestHead {
   readonly model: string;
   readonly stream: boolean;
+  /** Most tokens that the answer may have, where the request says. */
+  readonly outputTokens: number | undefined;
 }
+
+/** Names of the limit of an answer, in the order in which they count. */
+const outputLimits = ['max_completion_tokens', 'max_output_tokens', 'max_tokens'] as const;
+
+/** The limit that a request sets to its answer. */
+export const outputTokensOf = (request: object): number | undefined => {
+  const fields = request as Partial<Record<(typeof outputLimits)[number], unknown>>;
+  const asked = outputLimits.map((name) => fields[name]).find((value) => typeof value === 'number');
+  return typeof asked === 'number' && asked >= 0 ? asked : undefined;
+};
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Deeper than any request means to be; what walks over a body is not to run out of stack. */
 const deepestNesting = 128;
@@ -31,7 +45,7 @@ const checkNesting = (value: unknown): void => {
 export const parseJsonBody = (body: Buffer): unknown => {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    text = utf8.decode(body);
   } catch (error) {
     throw new CortexError('malformed_json', { reason: 'it is not UTF-8' }, { cause: error });
   }
@@ -57,7 +71,7 @@ export const readModel = (body: Buffer): RequestHead => {
   }
   const { model, stream } = value as { model?: unknown; stream?: unknown };
   if (typeof model !== 'string' || model === '') throw new CortexError('missing_model_field', {});
-  return { model, stream: stream === true };
+  return { model, stream: stream === true, outputTokens: outputTokensOf(value) };
 };
 
 /** Refuses a body whose sender says that it is something else than JSON. */

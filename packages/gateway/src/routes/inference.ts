@@ -39,6 +39,8 @@ export interface InferenceOptions {
 export interface Inference {
   readonly model: string;
   readonly stream: boolean;
+  /** Most tokens that the answer may have, where the request says. */
+  readonly outputTokens: number | undefined;
   /** What a stream that nobody answers yet is kept alive with; a comment that says how long it may take when absent. */
   readonly silence?: () => string;
   /** Path at the neuron. */
@@ -60,13 +62,11 @@ const mostOutputTokens = 2 ** 40;
 const reserve = (
   { ledger, fleet }: InferenceOptions,
   principal: Principal,
-  { model, body, path }: Pick<Inference, 'model' | 'body' | 'path'>,
+  { model, body, path, outputTokens }: Pick<Inference, 'model' | 'body' | 'path' | 'outputTokens'>,
 ): Promise<Reservation> => {
-  // Inside a string of JSON a quote has a backslash before it: only a key can match.
-  const asked = /"max_(?:completion_|output_)?tokens":\s*(\d+)/.exec(body.toString('latin1'))?.[1];
   const limits = fleet().map((node) => modelOn(node, model)?.limit?.output ?? 0);
   const generates = path !== '/v1/embeddings';
-  const output = asked === undefined ? Math.max(...limits, 0) || ordinaryOutputTokens : Number(asked);
+  const output = outputTokens ?? (Math.max(...limits, 0) || ordinaryOutputTokens);
   const least = promptEstimate(body);
   // A client may write any number: a sum of many stays exact.
   return ledger.reserve(principal, { most: least + (generates ? Math.min(output, mostOutputTokens) : 0), least });
@@ -96,7 +96,7 @@ export const relayInference = async (
     if (principal) await ledger.admit(principal);
     const body = model === inference.model ? inference.body : spliceModel(inference.body, model);
     if (principal && inference.path !== freePath)
-      reservation = await reserve(options, principal, { model, body, path: inference.path });
+      reservation = await reserve(options, principal, { ...inference, model, body });
     const stamp: Record<string, string> = principal
       ? { 'x-helexa-account-id': principal.accountId, 'x-helexa-key-id': principal.keyId }
       : {};

@@ -11,7 +11,7 @@ import { readBody } from '../http/read-body.js';
 import type { Exchange, Handler } from '../http/router.js';
 import type { AnswerSink } from '../proxy/answer-sink.js';
 import { headersToNeuron } from '../proxy/forwarded-headers.js';
-import { checkMediaType, parseJsonBody } from '../proxy/read-model.js';
+import { checkMediaType, outputTokensOf, parseJsonBody } from '../proxy/read-model.js';
 import { anthropicToChat, showsThinking } from '../translate/anthropic-to-chat.js';
 import { withoutBillingHeader } from '../translate/billing-header.js';
 import type { ChatTranslation } from '../translate/chat-body.js';
@@ -83,6 +83,7 @@ const relayTranslated = async (
     await relayInference(options, exchange, {
       model: body.model,
       stream: body.stream === true,
+      outputTokens: outputTokensOf(body),
       path,
       headers: { ...headers, 'content-type': 'application/json' },
       body: Buffer.from(JSON.stringify(body)),
