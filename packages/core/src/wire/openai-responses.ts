@@ -70,6 +70,7 @@ export const responsesTool = z.union([
       name: z.string().min(1),
       description: optional(z.string()),
       parameters: optional(schemaObject),
+      strict: optional(z.boolean()),
     }),
   }),
   otherThan(['function']),

@@ -158,7 +158,7 @@ test('responsesToChat gives every knob its name', (t) => {
     presence_penalty: 0.5,
     frequency_penalty: 0.6,
     reasoning_effort: 'high',
-    response_format: { type: 'json_schema', json_schema: { name: 'n', schema: { type: 'object' } } },
+    response_format: { type: 'json_schema', json_schema: { name: 'n', schema: { type: 'object' }, strict: true } },
     stream: true,
     stream_options: { include_usage: true },
   });

@@ -144,8 +144,9 @@ const toolsOf = ({ tools }: ResponsesRequest, ignored: Set<string>): ChatBodyToo
       ignored.add(`tools.${tool.kind}`);
       return [];
     }
-    const { name, description, parameters } = 'function' in tool ? tool.function : tool;
-    return [{ type: 'function', function: { name, ...given({ description, parameters }) } }];
+    const { name, description, parameters, strict } = 'function' in tool ? tool.function : tool;
+    const known = given({ description, parameters });
+    return [{ type: 'function', function: { name, ...known, ...(strict ? { strict } : {}) } }];
   });
 
 const toolChoiceOf = (choice: ResponsesRequest['tool_choice']): Pick<ChatBody, 'tool_choice'> => {
@@ -163,7 +164,11 @@ const formatOf = ({ text }: ResponsesRequest): Pick<ChatBody, 'response_format'>
   return {
     response_format: {
       type: 'json_schema',
-      json_schema: { name: format.name ?? 'answer', schema: format.schema ?? {} },
+      json_schema: {
+        name: format.name ?? 'answer',
+        schema: format.schema ?? {},
+        ...(format.strict ? { strict: true } : {}),
+      },
     },
   };
 };
