@@ -40,6 +40,7 @@ import { couldHold } from './router/placement.js';
 import { describeKey } from './routes/describe-key.js';
 import { inferenceHandler } from './routes/inference.js';
 import { modelHandler, modelsHandler } from './routes/models.js';
+import { planHandler } from './routes/plan.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
 import { dialectOf } from './translate/dialect.js';
 
@@ -287,6 +288,7 @@ class Gateway {
           sendJson(response, 200, { object: 'list', data });
         },
       },
+      '/fleet/plan': { POST: planHandler({ broker: this.#broker, catalogue: () => this.#catalogue }) },
       '/admin/reload': {
         POST: async ({ response }) => {
           const problem = await this.#reload();

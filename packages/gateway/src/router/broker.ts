@@ -50,6 +50,17 @@ export interface Progress {
   readonly expectedMs: number;
 }
 
+/** What a request would cause. */
+export interface Plan {
+  readonly action: 'serve' | 'load' | 'wait' | 'refuse';
+  readonly node: string | null;
+  /** Models that would leave, first one first. */
+  readonly evicts: readonly string[];
+  /** Until the model is ready, as learned from past loads; null when it never is. */
+  readonly expectedMs: number | null;
+  readonly why: string;
+}
+
 interface Waiter {
   readonly ask: Ask;
   readonly resolve: (lease: Lease) => void;
@@ -60,6 +71,8 @@ interface Waiter {
 }
 
 interface RunningJob extends LoadJob {
+  /** Its neuron was started anew and knows nothing of it: no fault of the model. */
+  isLost: boolean;
   readonly devices: readonly number[] | undefined;
   readonly stop: AbortController;
 }
@@ -191,6 +204,45 @@ export class Broker {
     return !this.#isClosed && decide(this.view(), ask).kind === 'serve';
   }
 
+  /** What a request for a model would lead to at this moment; nothing is done. */
+  plan(model: string): Plan {
+    const view = this.view();
+    const ask: Ask = { model, sinceMs: view.nowMs, exclude: noNodes, preferred: undefined };
+    const decision = decide(view, ask);
+    switch (decision.kind) {
+      case 'serve':
+        return {
+          action: 'serve',
+          node: decision.node.name,
+          evicts: [],
+          expectedMs: 0,
+          why: 'the model is loaded there',
+        };
+      case 'load': {
+        const { node, victims: evicts } = decision;
+        const why = evicts.length === 0 ? 'there is room' : 'models that are idle leave for it';
+        return { action: 'load', node: node.name, evicts, expectedMs: this.#history.expectedMs(model), why };
+      }
+      case 'claim':
+        return {
+          action: 'wait',
+          node: decision.node.name,
+          evicts: decision.victims,
+          expectedMs: this.#expectedMs(model),
+          why: whyText.busy,
+        };
+      case 'wait': {
+        const { why, node = null, behind, untilMs } = decision;
+        const restMs = Math.max(0, (untilMs ?? view.nowMs) - view.nowMs);
+        const isLater = why === 'busy' || why === 'residency';
+        const expectedMs = this.#expectedMs(model) + (isLater ? restMs : 0);
+        return { action: 'wait', node, evicts: isLater ? behind : [], expectedMs, why: whyText[why] };
+      }
+      case 'refuse':
+        return { action: 'refuse', node: null, evicts: [], expectedMs: null, why: decision.error.message };
+    }
+  }
+
   /** What the requests for a model wait for; undefined when none does. */
   progressOf(model: string): Progress | undefined {
     for (const { ask, why } of this.#waiters) {
@@ -256,6 +308,11 @@ export class Broker {
       }
     }
     if (hasRestarted) {
+      const job = this.#jobs.get(name);
+      if (job) {
+        job.isLost = true;
+        job.stop.abort(new CortexError('upstream_failed', { node: name, reason: 'it was started anew' }));
+      }
       for (const key of [...this.#setbacks.keys()]) if (key.startsWith(`${name}\0`)) this.#setbacks.delete(key);
     }
     this.changed();
@@ -355,7 +412,7 @@ export class Broker {
     const { effects, settings } = this.#options;
     const startedMs = effects.now();
     const stop = new AbortController();
-    const job: RunningJob = { node: node.name, model: entry.id, victims, devices, startedMs, stop };
+    const job: RunningJob = { node: node.name, model: entry.id, victims, devices, startedMs, stop, isLost: false };
     this.#jobs.set(node.name, job);
     this.#claims.delete(node.name);
     effects.report({ kind: 'load_begun', node: node.name, model: entry.id, victims });
@@ -395,7 +452,7 @@ export class Broker {
     return { ok: false, error: new CortexError('model_load_failed', { model: entry.id, reason }) };
   }
 
-  #end({ node, model, startedMs }: RunningJob, outcome: Outcome): void {
+  #end({ node, model, startedMs, isLost }: RunningJob, outcome: Outcome): void {
     const { effects } = this.#options;
     const nowMs = effects.now();
     const key = keyOf(node, model);
@@ -408,7 +465,7 @@ export class Broker {
       this.#tight.delete(key);
       return;
     }
-    this.#noteFailure(key, model, outcome);
+    if (!isLost) this.#noteFailure(key, model, outcome);
     // Victims may have left and the load may go on: only a look can tell.
     void effects.look(node);
   }

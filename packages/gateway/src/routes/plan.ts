@@ -1,0 +1,25 @@
+import { bodyError } from '@helexa/core';
+import { z } from 'zod';
+import { type Catalogue, resolveAlias } from '../catalogue/catalogue.js';
+import { readBody } from '../http/read-body.js';
+import { sendJson } from '../http/respond.js';
+import type { Handler } from '../http/router.js';
+import { checkScope } from '../keys/key-ring.js';
+import { checkMediaType, parseJsonBody } from '../proxy/read-model.js';
+import type { Broker } from '../router/broker.js';
+
+const planRequest = z.looseObject({ model: z.string().min(1) });
+const longestBodyBytes = 1 << 20;
+
+/** `POST /fleet/plan`: what a request for a model would cause, without doing any of it. */
+export const planHandler =
+  ({ broker, catalogue }: { readonly broker: Broker; readonly catalogue: () => Catalogue }): Handler =>
+  async ({ request, response, principal }) => {
+    checkMediaType(request.headers['content-type']);
+    const parsed = planRequest.safeParse(parseJsonBody(await readBody(request, response, longestBodyBytes)));
+    if (!parsed.success) throw bodyError(parsed.error.issues);
+    const model = resolveAlias(catalogue(), parsed.data.model);
+    checkScope(principal, parsed.data.model, model);
+    const { action, node, evicts, expectedMs, why } = broker.plan(model);
+    sendJson(response, 200, { model, action, node, evicts, expected_ms: expectedMs, why });
+  };
