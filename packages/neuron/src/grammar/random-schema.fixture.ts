@@ -352,7 +352,10 @@ export function bounded(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(bounded);
   if (typeof schema !== 'object' || schema === null) return schema;
   const own: Record<string, unknown> = Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => [key, isData.has(key) ? value : bounded(value)]),
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      key === 'allOf' ? (value as object[]).map(boundedMembers) : isData.has(key) ? value : bounded(value),
+    ]),
   );
   const { type, properties = {} } = own as { type?: unknown; properties?: object };
   const most = Object.keys(properties).length;
@@ -365,8 +368,22 @@ export function bounded(schema: unknown): unknown {
     own['additionalProperties'] = own['patternProperties'] === undefined ? { type: 'boolean' } : false;
   if (type === 'object' && own['allOf'] === undefined) own['maxProperties'] ??= most + 2;
   delete own['contains'];
+  if (own['additionalProperties'] !== undefined && own['additionalProperties'] !== false)
+    own['propertyNames'] ??= { maxLength: 24 };
   return own;
 }
+
+/** A part of an object: what it leaves open, another part may close. */
+const boundedMembers = (part: object): object => ({
+  ...part,
+  ...('properties' in part
+    ? {
+        properties: Object.fromEntries(
+          Object.entries(part.properties as object).map(([key, value]) => [key, bounded(value)]),
+        ),
+      }
+    : {}),
+});
 
 /** Formats without a longest text. */
 const isLong = new Set<unknown>(['email', 'hostname', 'uri']);
