@@ -17,7 +17,7 @@ const isTime = (text: string): boolean =>
 
 /** A validator that is not ours. */
 export function strangersValidator(): Ajv2020 {
-  const ajv = new Ajv2020({ strict: false, multipleOfPrecision: 9 });
+  const ajv = new Ajv2020({ strict: false, multipleOfPrecision: 6 });
   ajv.addFormat('date', isDate);
   ajv.addFormat('time', isTime);
   ajv.addFormat('date-time', (text: string) => isDate(text.slice(0, 10)) && text[10] === 'T' && isTime(text.slice(11)));
@@ -368,6 +368,7 @@ export function bounded(schema: unknown): unknown {
     own['additionalProperties'] = own['patternProperties'] === undefined ? { type: 'boolean' } : false;
   if (type === 'object' && own['allOf'] === undefined) own['maxProperties'] ??= most + 2;
   delete own['contains'];
+  if (own['patternProperties'] !== undefined) own['propertyNames'] ??= { maxLength: 24 };
   if (own['additionalProperties'] !== undefined && own['additionalProperties'] !== false)
     own['propertyNames'] ??= { maxLength: 24 };
   return own;

@@ -22,8 +22,9 @@ export interface NumberBounds {
 /** Digits of a number with bounds: before the point, and behind it. */
 const mostWholeDigits = 19;
 const mostFractionDigits = 20;
-/** Digits within which every decimal is told apart by a float64. */
+/** Digits within which a float64 holds every integer, and within which validators that divide find multiples of fractions. */
 const exactDigits = 15;
+const dividedDigits = 9;
 const maxRemainders = 2048;
 
 /** Numbers within bounds, without an exponent. `refuse` is called with what cannot be done. */
@@ -35,7 +36,8 @@ export function numberNode(bounds: NumberBounds, refuse: (reason: string) => nev
   const scales = multiplesOf.map((multiple) => scaleOf(multiple, refuse));
   const places = scales.length > 0 ? Math.min(...scales.map((scale) => scale.places)) : mostFractionDigits;
   const fractionDigits = isInteger ? 0 : places;
-  const wholeDigits = scales.length > 0 ? exactDigits - fractionDigits : mostWholeDigits;
+  const wholeDigits =
+    scales.length === 0 ? mostWholeDigits : fractionDigits === 0 ? exactDigits : dividedDigits - fractionDigits;
   const magnitudes = (low: string | null, high: string | null): GrammarNode => {
     let texts = decimalsBetween(low, high, wholeDigits, fractionDigits);
     for (const scale of scales) {
