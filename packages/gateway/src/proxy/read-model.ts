@@ -1,4 +1,5 @@
 import { CortexError } from '@helexa/core';
+import { deepestNesting, readString, walkJson } from './walk-json.js';
 
 /** What the gateway reads of an inference request; everything else is the neuron's. */
 export interface RequestHead {
@@ -11,17 +12,20 @@ export interface RequestHead {
 /** Names of the limit of an answer, in the order in which they count. */
 const outputLimits = ['max_completion_tokens', 'max_output_tokens', 'max_tokens'] as const;
 
+const isOutputLimit = (key: string): boolean => (outputLimits as readonly string[]).includes(key);
+
+const quote = 0x22;
+/** A number is as long as this at most; what is longer is none that matters. */
+const longestNumber = 32;
+
 /** The limit that a request sets to its answer. */
 export const outputTokensOf = (request: object): number | undefined => {
   const fields = request as Partial<Record<(typeof outputLimits)[number], unknown>>;
-  const asked = outputLimits.map((name) => fields[name]).find((value) => typeof value === 'number');
-  return typeof asked === 'number' && asked >= 0 ? asked : undefined;
+  const asked = outputLimits.map((name) => fields[name]).find((value) => typeof value === 'number' && value >= 0);
+  return typeof asked === 'number' ? Math.ceil(asked) : undefined;
 };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Deeper than any request means to be; what walks over a body is not to run out of stack. */
-const deepestNesting = 128;
 
 /** Refuses a value that is nested too deep: its size is bounded already. */
 const checkNesting = (value: unknown): void => {
@@ -63,15 +67,21 @@ export const parseJsonBody = (body: Buffer): unknown => {
   return value;
 };
 
-/** Parses a body once, for the field that routes it. */
+/** Reads of a body what routes it; of a field that stands there twice the last one counts. */
 export const readModel = (body: Buffer): RequestHead => {
-  const value = parseJsonBody(body);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  const fields: Record<string, unknown> = {};
+  const isObject = walkJson(body, (key, start, end) => {
+    if (key === 'model') fields[key] = body[start] === quote ? readString(body, start, end) : undefined;
+    else if (key === 'stream') fields[key] = body.toString('latin1', start, end) === 'true';
+    else if (isOutputLimit(key))
+      fields[key] = Number(body.toString('latin1', start, Math.min(end, start + longestNumber)));
+  });
+  if (!isObject) {
     throw new CortexError('invalid_request_body', { reason: 'it is not an object; a JSON object is wanted' });
   }
-  const { model, stream } = value as { model?: unknown; stream?: unknown };
+  const { model, stream } = fields;
   if (typeof model !== 'string' || model === '') throw new CortexError('missing_model_field', {});
-  return { model, stream: stream === true, outputTokens: outputTokensOf(value) };
+  return { model, stream: stream === true, outputTokens: outputTokensOf(fields) };
 };
 
 /** Refuses a body whose sender says that it is something else than JSON. */

@@ -178,10 +178,11 @@ class FleetRelay {
     }
     const [response, observer] = [this.#sink, this.#observer];
     metrics.requestBytes.inc({ node: node.name }, body.length);
+    const received = metrics.responseBytes.labels({ node: node.name });
     const onBytes = (count: number): void => {
       if (this.#bytes === 0) metrics.firstByte.observe(labels, seconds());
       this.#bytes += count;
-      metrics.responseBytes.inc({ node: node.name }, count);
+      received.inc(count);
     };
     const wish = begun ? 'resume' : 'send';
     this.#ledger.asked();
