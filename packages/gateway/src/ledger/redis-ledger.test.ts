@@ -122,6 +122,7 @@ test('RedisLedger fails closed for keys with a budget while Redis is away, and t
   });
   await server.stop();
   await until(() => !ledger.isReachable);
+  t.true(errors.some((message) => message.includes('the connection was lost')));
   t.is(await codeOf(ledger.reserve(capped, { most: 5, least: 1 })), 'rate_limit_exceeded');
   t.is(await codeOf(ledger.admit({ ...capped, requestsPerMinute: 5 })), 'rate_limit_exceeded');
   (await ledger.reserve(free, { most: 5, least: 1 })).settle(4);
@@ -131,7 +132,6 @@ test('RedisLedger fails closed for keys with a budget while Redis is away, and t
     await clock.advance(500);
     return (await ledger.usage(free)).spent === 4;
   });
-  t.true(errors.length > 0);
 });
 
 test('RedisLedger opens without a Redis, and refuses what it cannot answer for', async (t) => {

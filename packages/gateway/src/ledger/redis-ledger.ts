@@ -97,6 +97,11 @@ export class RedisLedger implements Ledger {
       this.#tell();
     });
     client.on('close', () => {
+      // Said at once: a server that is back by the next try gives no error of its own.
+      if (this.#isReachable && !this.#isClosed) {
+        const where = `${client.options.host}:${client.options.port}`;
+        onError(new CortexError('ledger_unavailable', { where, reason: 'the connection was lost; it is tried again' }));
+      }
       this.#isReachable = false;
     });
     // The client goes on trying; the listener above tells why it could not.
