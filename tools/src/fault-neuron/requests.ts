@@ -93,6 +93,16 @@ export async function followLoad(
   return false;
 }
 
+/** Looks at a load as often as it can until a look satisfies; false when it ends first. Events of a load come less often. */
+export async function watchLoad(url: string, model: string, isEnough: (job: LoadJobView) => boolean): Promise<boolean> {
+  await post(url, '/models/load', { model_id: model, wait: false });
+  for (;;) {
+    const [job] = (await get<{ jobs: readonly LoadJobView[] }>(url, '/jobs')).jobs;
+    if (job?.state !== 'running') return false;
+    if (isEnough(job)) return true;
+  }
+}
+
 interface Health {
   readonly models: readonly {
     readonly in_flight: number;
