@@ -3,7 +3,7 @@
 
 #include <napi.h>
 
-#include "../program/spec.h"
+#include "../program/model_spec.h"
 
 namespace cortex::bridge {
 

@@ -51,7 +51,7 @@ inline void quantise_block(const float* x, RowBlock& block) {
 
 void quantise_rows(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows) {
   for (int32_t i = 0; i < rows; ++i) {
-    RowBlock* blocks = reinterpret_cast<RowBlock*>(dst + static_cast<size_t>(i) * row_bytes_of(cols));
+    RowBlock* blocks = reinterpret_cast<RowBlock*>(dst + static_cast<size_t>(i) * quantised_row_bytes(cols));
     const float* row = x + static_cast<size_t>(i) * x_stride;
     for (int32_t b = 0; b < cols / block_k; ++b) quantise_block(row + b * block_k, blocks[b]);
   }

@@ -30,7 +30,7 @@ constexpr int32_t fewest_resident_rows = 24;
 constexpr int32_t most_resident_rows = 252;
 
 static inline size_t input_row_bytes(Format format, int32_t cols) {
-  return needs_quantised(format) ? row_bytes_of(cols) : round_up_64(static_cast<size_t>(cols) * 4) | 64;
+  return needs_quantised(format) ? quantised_row_bytes(cols) : round_up_64(static_cast<size_t>(cols) * 4) | 64;
 }
 
 static inline int32_t resident_rows(Format format, int32_t cols) {
@@ -73,7 +73,7 @@ Rows rows_from(const Input& input, int32_t begin, int32_t count, int32_t cols, b
     gathered += count * bytes;
   }
   if (quantised) {
-    const size_t bytes = row_bytes_of(cols);
+    const size_t bytes = quantised_row_bytes(cols);
     for (int32_t i = 0; i < count; ++i) {
       std::memcpy(gathered + i * bytes, input.quantised + index[i] * input.quantised_stride, bytes);
     }

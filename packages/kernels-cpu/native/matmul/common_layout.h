@@ -12,7 +12,6 @@ namespace cortex::matmul {
 
 // Quantised weights are read in groups of 64 k: two blocks of 32, one in the low and one in the high half of each byte
 // (Q8_0: one after the other). A super-block of a K-quant holds four groups.
-constexpr int32_t block_k = 32;
 constexpr int32_t group_k = 64;
 constexpr int32_t super_k = 256;
 
@@ -55,8 +54,8 @@ static inline size_t round_up_64(size_t bytes) { return (bytes + 63) & ~size_t{6
 constexpr float magic = 12582912.0f;
 constexpr int32_t magic_bits = 0x4B400000;
 
-// A quantised row: one cache line per block of 32, then a spare line where that makes their number odd, so that rows that
-// follow one another spread over the sets of a cache. Everything a kernel needs stands at a fixed distance.
+// A quantised row is one cache line per block of 32 (quantised_row_bytes): everything a kernel needs stands at a fixed
+// distance.
 struct alignas(64) RowBlock {
   int8_t codes[32];
   float scale;           // x = code * scale
@@ -68,10 +67,6 @@ struct alignas(64) RowBlock {
   int32_t spare;
 };
 static_assert(sizeof(RowBlock) == 64);
-
-static inline size_t row_bytes_of(int32_t cols) {
-  return (static_cast<size_t>(cols / block_k) | 1) * sizeof(RowBlock);
-}
 
 // Blocks whose largest magnitude is above are poisoned (their scale is NaN), below are zero.
 constexpr float largest_activation = 1e33f;

@@ -179,13 +179,9 @@ void pack_strip(Format format, uint8_t* strip, int32_t cols, int32_t begin, int3
 
 }  // namespace
 
-bool needs_quantised(Format format) { return static_cast<int32_t>(format) >= static_cast<int32_t>(Format::Q8_0); }
-
 size_t file_row_bytes(Format format, int32_t cols) {
   return static_cast<size_t>(cols / file_block_k(format)) * file_block_bytes(format);
 }
-
-size_t quantised_row_bytes(int32_t cols) { return cols % block_k == 0 ? row_bytes_of(cols) : 0; }
 
 size_t packed_strip_bytes(Format format, int32_t cols) {
   const size_t k = static_cast<size_t>(cols);

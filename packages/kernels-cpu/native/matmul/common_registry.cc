@@ -42,7 +42,7 @@ size_t linear_scratch_bytes(Format format, int32_t cols, int32_t max_m) {
   int32_t rows = resident_rows(format, cols);
   if (max_m < rows) rows = max_m;
   // A swiglu of a dense and a quantised matrix gathers both forms of a row.
-  const size_t gathered = input_row_bytes(Format::F32, cols) + (cols % block_k == 0 ? row_bytes_of(cols) : 0);
+  const size_t gathered = input_row_bytes(Format::F32, cols) + quantised_row_bytes(cols);
   return work_bytes + 2 * sums_bytes(rows) + static_cast<size_t>(rows) * gathered;
 }
 

@@ -15,13 +15,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "format.h"
+
 namespace cortex::matmul {
-
-// Order of WeightFormat in core. Bytes per row are those of the file formats.
-enum class Format : int32_t { F32 = 0, F16 = 1, BF16 = 2, Q8_0 = 3, Q4_0 = 4, Q4_K = 5, Q5_K = 6, Q6_K = 7 };
-
-// Output rows (features) that are packed side by side; the unit in which work is divided.
-constexpr int32_t strip_rows = 16;
 
 // A tensor packed by pack_rows; `data` starts at a multiple of 64 bytes.
 struct Weights {
@@ -91,16 +87,8 @@ const MatmulIsa* matmul_isa(const char* name);
 // A swiglu needs the larger of its two formats'.
 size_t linear_scratch_bytes(Format format, int32_t cols, int32_t max_m);
 
-// Whether products with this format read the quantised form of x.
-bool needs_quantised(Format format);
-
-// Bytes of one quantised row (a multiple of 64), 0 when cols is not a multiple of 32.
-size_t quantised_row_bytes(int32_t cols);
-
 // One row in the file's own format.
 size_t file_row_bytes(Format format, int32_t cols);
-
-inline int32_t strips_of(int32_t rows) { return (rows + strip_rows - 1) / strip_rows; }
 
 // Packed form: ceil(rows / 16) strips, each 16 rows interleaved; a multiple of 64 bytes. Same for every ISA.
 size_t packed_bytes(Format format, int32_t rows, int32_t cols);

@@ -5,12 +5,6 @@
 
 namespace cortex {
 
-namespace {
-
-constexpr int max_head_dim = 4096;
-
-}  // namespace
-
 // One unit of work is one row's cache head with the query heads that share it.
 void cortex_qk_norm_rope_append(const Instruction& in, Worker& worker) {
   namespace at = op::qk_norm_rope_append;

@@ -39,7 +39,8 @@ struct DecodedProgram {
   std::vector<int> collectives;
 };
 
-Status decode_program(const ProgramSpec& program, const Limits& limits, DecodedProgram& decoded);
+// `find_op` gives the function of an op, null for one that the backend does not have.
+Status decode_program(const ProgramSpec& program, const Limits& limits, FindOp find_op, DecodedProgram& decoded);
 
 // Ranks run in lock step: their collectives must be the same, in the same order.
 Status match_collectives(const std::vector<DecodedProgram>& ranks);

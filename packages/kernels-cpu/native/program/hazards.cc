@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "../ops/ops.h"
+#include "op_facts.h"
 
 namespace cortex {
 

@@ -7,7 +7,12 @@
 
 namespace cortex {
 
+// One thread of a backend, which defines it.
 struct Worker;
+struct Instruction;
+
+using OpFunction = void (*)(const Instruction& instruction, Worker& worker);
+using FindOp = OpFunction (*)(Opcode op);
 
 // A [rows, width] window of a rank's arena, in float32 elements.
 struct Operand {
@@ -38,7 +43,7 @@ struct Instruction {
   int rope_table = -1;
   // Convolution kernel that it reads, -1 for none.
   int conv_kernel = -1;
-  void (*run)(const Instruction& instruction, Worker& worker) = nullptr;
+  OpFunction run = nullptr;
 
   int param(int position) const { return params[position]; }
   float param_float(int position) const {

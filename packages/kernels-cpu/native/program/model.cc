@@ -139,7 +139,7 @@ Status Model::build(int32_t* step_words) {
     if (program.arena_elements < 0 || program.arena_elements > int64_t{1} << 40) {
       return failure(Code::program_invalid, format_text("arena of %lld elements", static_cast<long long>(program.arena_elements)));
     }
-    status = decode_program(program, spec.limits, decoded[i]);
+    status = decode_program(program, spec.limits, op_function, decoded[i]);
     if (!status.ok()) return status;
   }
   status = match_collectives(decoded);

@@ -10,7 +10,7 @@
 #include "../runtime/status.h"
 #include "../runtime/team.h"
 #include "decode.h"
-#include "spec.h"
+#include "model_spec.h"
 #include "step.h"
 
 namespace cortex {

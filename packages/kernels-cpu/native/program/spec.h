@@ -1,12 +1,11 @@
-// A model as TypeScript describes it, before anything is believed.
+// A program and the limits of its steps as TypeScript describes them, before anything is believed.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "../generated/opcodes.h"
-#include "../matmul/matmul.h"
-#include "../simd/kernels.h"
+#include "../matmul/format.h"
 
 namespace cortex {
 
@@ -68,18 +67,6 @@ struct Limits {
     const int most[] = {max_rows, max_sampled, max_patches, max_features};
     return most[symbol];
   }
-};
-
-struct ModelSpec {
-  std::vector<ProgramSpec> programs;
-  Limits limits;
-  StepOffsets offsets;
-  int64_t step_words;
-  KvFormat kv_format;
-  // Over all ranks; 0: what the machine allows.
-  int threads;
-  const Kernels* kernels;
-  const matmul::MatmulIsa* matmul;
 };
 
 }  // namespace cortex
