@@ -1,5 +1,5 @@
-import { get as httpGet } from 'node:http';
-import { get as httpsGet } from 'node:https';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { CortexError } from '@helexa/core';
 import { causeOf } from './chat-stream.js';
 
@@ -22,11 +22,16 @@ interface Answer {
   readonly text: string;
 }
 
-const get = (url: string, { token, ca }: Access): Promise<Answer> =>
+/** Posts the body, or gets where there is none. */
+const send = (url: string, { token, ca }: Access, body: unknown): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const send = url.startsWith('https:') ? httpsGet : httpGet;
-    const request = send(url, { headers, ...(ca === undefined ? {} : { ca }) }, (response) => {
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const open = url.startsWith('https:') ? httpsRequest : httpRequest;
+    const method = body === undefined ? 'GET' : 'POST';
+    const request = open(url, { method, headers, ...(ca === undefined ? {} : { ca }) }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -35,12 +40,12 @@ const get = (url: string, { token, ca }: Access): Promise<Answer> =>
       response.on('error', reject);
     });
     request.on('error', reject);
+    request.end(body === undefined ? undefined : JSON.stringify(body));
   });
 
-/** Gets JSON from a server of ours; every failure is one typed error that names the address. */
-export async function getJson(what: string, base: string, path: string, access: Access = {}): Promise<unknown> {
+const askJson = async (what: string, base: string, path: string, access: Access, body?: unknown): Promise<unknown> => {
   const url = `${base.replace(/\/+$/, '')}${path}`;
-  const { status, text } = await get(url, access).catch((error: Error) => {
+  const { status, text } = await send(url, access, body).catch((error: Error) => {
     throw new CortexError('endpoint_unreachable', { what, url: base, reason: causeOf(error) }, { cause: error });
   });
   if (status < 200 || status > 299)
@@ -50,7 +55,20 @@ export async function getJson(what: string, base: string, path: string, access: 
   } catch (error) {
     throw new CortexError('request_refused', { url, status, reason: 'it is no JSON' }, { cause: error });
   }
-}
+};
+
+/** Gets JSON from a server of ours; every failure is one typed error that names the address. */
+export const getJson = (what: string, base: string, path: string, access: Access = {}): Promise<unknown> =>
+  askJson(what, base, path, access);
+
+/** Posts JSON to a server of ours and reads its answer; fails as `getJson` does. */
+export const postJson = (
+  what: string,
+  base: string,
+  path: string,
+  body: object,
+  access: Access = {},
+): Promise<unknown> => askJson(what, base, path, access, body);
 
 /** The models that a gateway lists. */
 export async function fetchModels(base: string, key?: string): Promise<readonly ListedModel[]> {

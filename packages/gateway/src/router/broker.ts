@@ -2,7 +2,9 @@ import { type CatalogueEntry, CortexError } from '@helexa/core';
 import type { Catalogue } from '../catalogue/catalogue.js';
 import { type Fleet, modelOn, type NodeState } from '../fleet/fleet.js';
 import type { Outcome, RouterEffects } from './effects.js';
+import { forecastMs } from './forecast.js';
 import { LoadHistory } from './load-history.js';
+import { describePlan, type Plan, whyText } from './plan.js';
 import { type Ask, type Decision, decide, type WaitReason } from './router.js';
 import type { Claim, LoadJob, RouterView, Setback } from './view.js';
 import type { WaitPart } from './wait-ledger.js';
@@ -50,22 +52,13 @@ export interface Progress {
   readonly expectedMs: number;
 }
 
-/** What a request would cause. */
-export interface Plan {
-  readonly action: 'serve' | 'load' | 'wait' | 'refuse';
-  readonly node: string | null;
-  /** Models that would leave, first one first. */
-  readonly evicts: readonly string[];
-  /** Until the model is ready, as learned from past loads; null when it never is. */
-  readonly expectedMs: number | null;
-  readonly why: string;
-}
-
 interface Waiter {
   readonly ask: Ask;
   readonly resolve: (lease: Lease) => void;
   readonly reject: (error: unknown) => void;
   why: WaitReason;
+  /** What was decided about it last. */
+  decision: Decision;
   /** What it has waited for so far; the last part is under way. */
   readonly waits: (Omit<WaitPart, 'ms'> & { readonly fromMs: number })[];
 }
@@ -80,14 +73,6 @@ interface RunningJob extends LoadJob {
 const firstSetbackMs = 5000;
 const longestSetbackMs = 300_000;
 const noNodes: ReadonlySet<string> = new Set();
-
-const whyText: Readonly<Record<WaitReason, string>> = {
-  loading: 'it is still loading',
-  node_loading: 'its neuron still loads another model',
-  busy: 'the models in its place are still in use',
-  residency: 'the model in its place has only just come',
-  claimed: 'another model is to be loaded first',
-};
 
 const keyOf = (node: string, model: string): string => `${node}\0${model}`;
 
@@ -188,6 +173,7 @@ export class Broker {
       const waiter: Waiter = {
         ask,
         why: decision.kind === 'wait' ? decision.why : 'loading',
+        decision,
         waits: [],
         resolve: settle(resolve, true),
         reject: settle(reject, false),
@@ -209,60 +195,22 @@ export class Broker {
     const view = this.view();
     const ask: Ask = { model, sinceMs: view.nowMs, exclude: noNodes, preferred: undefined };
     const decision = decide(view, ask);
-    switch (decision.kind) {
-      case 'serve':
-        return {
-          action: 'serve',
-          node: decision.node.name,
-          evicts: [],
-          expectedMs: 0,
-          why: 'the model is loaded there',
-        };
-      case 'load': {
-        const { node, victims: evicts } = decision;
-        const why = evicts.length === 0 ? 'there is room' : 'models that are idle leave for it';
-        return { action: 'load', node: node.name, evicts, expectedMs: this.#history.expectedMs(model), why };
-      }
-      case 'claim':
-        return {
-          action: 'wait',
-          node: decision.node.name,
-          evicts: decision.victims,
-          expectedMs: this.#expectedMs(model),
-          why: whyText.busy,
-        };
-      case 'wait': {
-        const { why, node = null, behind, untilMs } = decision;
-        const restMs = Math.max(0, (untilMs ?? view.nowMs) - view.nowMs);
-        const isLater = why === 'busy' || why === 'residency';
-        const expectedMs = this.#expectedMs(model) + (isLater ? restMs : 0);
-        return { action: 'wait', node, evicts: isLater ? behind : [], expectedMs, why: whyText[why] };
-      }
-      case 'refuse':
-        return { action: 'refuse', node: null, evicts: [], expectedMs: null, why: decision.error.message };
-    }
+    return describePlan(view, ask, decision, forecastMs(view, this.#history, model, decision));
   }
 
   /** What the requests for a model wait for; undefined when none does. */
   progressOf(model: string): Progress | undefined {
-    for (const { ask, why } of this.#waiters) {
+    for (const waiter of this.#waiters) {
+      const { ask, why } = waiter;
       if (ask.model !== model) continue;
-      const waitedMs = this.#options.effects.now() - ask.sinceMs;
-      return { why, waitedMs, expectedMs: this.#expectedMs(model) };
+      return { why, waitedMs: this.#options.effects.now() - ask.sinceMs, expectedMs: this.#expectedMs(waiter) };
     }
     return undefined;
   }
 
-  /** Time until a model is likely to be ready: as loads went before, and no less than what a neuron says of this one. */
-  #expectedMs(model: string): number {
-    const nowMs = this.#options.effects.now();
-    const told = this.#options.fleet().flatMap((node) => modelOn(node, model)?.progress?.eta_seconds ?? []);
-    const toldMs = told.length > 0 ? Math.min(...told) * 1000 : 0;
-    const own = this.jobs.find((job) => job.model === model);
-    if (own) return Math.max(this.#history.remainingMs(model, nowMs - own.startedMs), toldMs);
-    if (told.length > 0) return toldMs;
-    const others = this.jobs.map((job) => this.#history.remainingMs(job.model, nowMs - job.startedMs));
-    return (others.length > 0 ? Math.min(...others) : 0) + this.#history.expectedMs(model);
+  /** Time until the model that a request waits for is likely to be ready. */
+  #expectedMs({ ask, decision }: Waiter): number {
+    return forecastMs(this.view(), this.#history, ask.model, decision) ?? 0;
   }
 
   #lease(node: NodeState, model: string, waits: readonly WaitPart[]): Lease {
@@ -354,15 +302,17 @@ export class Broker {
     }
   }
 
-  #expire({ ask, why, reject }: Waiter): undefined {
+  #expire(waiter: Waiter): undefined {
+    const { ask, why, reject } = waiter;
     const waitedMs = Math.round(this.#options.effects.now() - ask.sinceMs);
-    const retryAfterSeconds = this.#expectedMs(ask.model) / 1000;
+    const retryAfterSeconds = this.#expectedMs(waiter) / 1000;
     reject(new CortexError('model_wait_expired', { model: ask.model, waitedMs, why: whyText[why], retryAfterSeconds }));
   }
 
   /** Does what is decided about one request; returns when to decide again at the latest. */
   #apply(waiter: Waiter): number | undefined {
     const decision: Decision = decide(this.view(), waiter.ask);
+    waiter.decision = decision;
     switch (decision.kind) {
       case 'serve':
         waiter.resolve(this.#lease(decision.node, waiter.ask.model, this.#waitsOf(waiter)));
@@ -447,7 +397,7 @@ export class Broker {
     await orAborted(effects.look(node.name), stop.signal);
     const now = fleet().find(({ name }) => name === node.name);
     // A node that did not answer the look is not to blame for the load.
-    if (!now || now.failures > 0 || modelOn(now, entry.id)?.status === 'loaded') return { ok: true };
+    if (!now || now.failures > 0 || modelOn(now, entry.id)?.status === 'loaded') return outcome;
     const reason = `neuron '${node.name}' took the load and does not list the model`;
     return { ok: false, error: new CortexError('model_load_failed', { model: entry.id, reason }) };
   }
@@ -459,7 +409,8 @@ export class Broker {
     const ms = nowMs - startedMs;
     effects.report({ kind: 'load_ended', node, model, ms, ...(outcome.ok ? {} : { error: outcome.error }) });
     if (outcome.ok) {
-      this.#history.add(model, ms);
+      const mb = this.#seenMb.get(model) ?? this.#options.catalogue().entries.get(model)?.vram_mb;
+      if (!outcome.already) this.#history.add({ node, model, mb }, ms);
       this.#loadedMs.set(key, nowMs);
       this.#setbacks.delete(key);
       this.#tight.delete(key);

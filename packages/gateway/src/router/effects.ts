@@ -3,7 +3,11 @@ import type { NodeState } from '../fleet/fleet.js';
 
 /** How a request to a neuron to load or unload a model ended; a model that was there already is a success. */
 export type Outcome =
-  | { readonly ok: true }
+  | {
+      readonly ok: true;
+      /** It was there before: this tells nothing of how long a load takes. */
+      readonly already?: boolean;
+    }
   | {
       readonly ok: false;
       readonly error: CortexError;

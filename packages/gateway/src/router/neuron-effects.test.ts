@@ -9,6 +9,8 @@ const outcome = (status: number, error: unknown) => {
 test('outcomeOf takes a model that is there already for a success', (t) => {
   t.is(outcome(200, undefined), 'ok');
   t.is(outcome(400, "model 'm' already loaded"), 'ok');
+  t.like(outcomeOf('a', 'm', 200, { status: 'loaded', already: true }), { ok: true, already: true });
+  t.like(outcomeOf('a', 'm', 200, { status: 'loaded', job: {} }), { ok: true, already: false });
 });
 
 test('outcomeOf tells what another try may cure from what it may not', (t) => {

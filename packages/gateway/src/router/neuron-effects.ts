@@ -8,6 +8,7 @@ import type { Outcome, RouterEffects } from './effects.js';
 const longestAnswerBytes = 1 << 20;
 
 const answerSchema = z.looseObject({
+  already: z.boolean().optional(),
   error: z
     .union([
       z.string(),
@@ -48,11 +49,11 @@ export const outcomeOf = (
   status: number,
   body: unknown,
 ): Outcome & { readonly status: number } => {
-  if (status >= 200 && status < 300) return { ok: true, status };
   const parsed = answerSchema.safeParse(body);
+  if (status >= 200 && status < 300) return { ok: true, status, already: parsed.data?.already === true };
   const error = parsed.success ? parsed.data.error : undefined;
   const told = typeof error === 'string' ? error : (error?.message ?? '');
-  if (/already loaded/i.test(told)) return { ok: true, status };
+  if (/already loaded/i.test(told)) return { ok: true, status, already: true };
   const fields = typeof error === 'string' ? undefined : error;
   const code = fields?.kind ?? fields?.code ?? undefined;
   const named = code === undefined ? '' : ` (${code})`;

@@ -1,4 +1,4 @@
-import { bodyError } from '@helexa/core';
+import { bodyError, type CortexError, toOpenAiError } from '@helexa/core';
 import { z } from 'zod';
 import { type Catalogue, resolveAlias } from '../catalogue/catalogue.js';
 import { readBody } from '../http/read-body.js';
@@ -11,6 +11,13 @@ import type { Broker } from '../router/broker.js';
 const planRequest = z.looseObject({ model: z.string().min(1) });
 const longestBodyBytes = 1 << 20;
 
+/** What a request would be answered with, as its client would read it. */
+const refusalOf = (error: CortexError) => {
+  const { status, body, headers } = toOpenAiError(error, 'gateway');
+  const seconds = headers['retry-after'];
+  return { ...body.error, status, retry_after: seconds === undefined ? null : Number(seconds) };
+};
+
 /** `POST /fleet/plan`: what a request for a model would cause, without doing any of it. */
 export const planHandler =
   ({ broker, catalogue }: { readonly broker: Broker; readonly catalogue: () => Catalogue }): Handler =>
@@ -20,6 +27,16 @@ export const planHandler =
     if (!parsed.success) throw bodyError(parsed.error.issues);
     const model = resolveAlias(catalogue(), parsed.data.model);
     checkScope(principal, parsed.data.model, model);
-    const { action, node, evicts, expectedMs, why } = broker.plan(model);
-    sendJson(response, 200, { model, action, node, evicts, expected_ms: expectedMs, why });
+    const { action, node, readyOn, evicts, behind, expectedMs, why, error } = broker.plan(model);
+    sendJson(response, 200, {
+      model,
+      action,
+      node,
+      ready_on: readyOn,
+      evicts,
+      behind,
+      expected_ms: expectedMs === null ? null : Math.round(expectedMs),
+      why,
+      refusal: error && refusalOf(error),
+    });
   };

@@ -18,7 +18,7 @@ export interface WorldOptions {
   readonly nodes: Readonly<Record<string, number>>;
   readonly models?: readonly Partial<ModelsConfig['models'][number]>[];
   readonly sizes?: Readonly<Record<string, number>>;
-  readonly loadMs?: number;
+  readonly loadMs?: number | ((node: string, model: string) => number);
   readonly settings?: Partial<BrokerSettings>;
   /** Ends a load otherwise than well. */
   readonly onLoad?: LoadScript;
@@ -61,7 +61,8 @@ export class FakeWorld {
       return { ok: true };
     });
     const effects: RouterEffects = {
-      load: (node, entry) => load(node.name, entry.id, loadMs),
+      load: (node, entry) =>
+        load(node.name, entry.id, typeof loadMs === 'number' ? loadMs : loadMs(node.name, entry.id)),
       unload: (node, model) => unload(node.name, model, 100),
       look: async (name) => this.look(name),
       now: () => this.clock.now(),
