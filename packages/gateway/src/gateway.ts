@@ -141,7 +141,7 @@ class Gateway {
       intervalMs: config.gateway.poll_interval_ms,
       timeoutMs: config.gateway.poll_timeout_ms,
     });
-    const { loading, entitlements, models_config: catalogueFile } = config;
+    const { loading, eviction, entitlements, models_config: catalogueFile } = config;
     this.#broker = new Broker({
       effects: {
         ...neuronEffects(this.#agent),
@@ -158,6 +158,9 @@ class Gateway {
         unloadTimeoutMs,
         residencyMs: loading.residency_ms,
         patienceMs: loading.patience_ms,
+        strategy: eviction.strategy,
+        idleTtlMs: eviction.idle_ttl_ms,
+        defragAfterCycles: eviction.defrag_after_cycles,
       },
     });
     this.#keys = new KeyRing(entitlements);
@@ -207,8 +210,18 @@ class Gateway {
         break;
       }
       case 'evicted':
-        this.#metrics.evictions.inc({ node: event.node, model: event.model });
+        this.#metrics.evictions.inc({
+          node: event.node,
+          model: event.model,
+          reason: event.by === undefined ? 'idle' : 'displaced',
+        });
         this.#log.info(facts, 'model evicted');
+        break;
+      case 'unload_failed':
+        this.#log.warn({ node: event.node, model: event.model, err: event.error }, 'idle model not unloaded');
+        break;
+      case 'defrag_advised':
+        this.#log.warn(facts, 'many models came and went: a restart of this neuron would defragment its memory');
         break;
       case 'waited':
         this.#log.debug(facts, 'request waited for its model');

@@ -135,6 +135,16 @@ export const gatewayConfigSchema = z.strictObject({
       keep_alive_ms: z.int().min(100).max(600_000).default(5000),
     })
     .prefault({}),
+  eviction: z
+    .strictObject({
+      /** Which idle model leaves first: the one of the lowest priority and of these the one used longest ago, or with `lru` only the latter. Neither displaces one of higher priority. */
+      strategy: z.enum(['priority', 'lru']).default('priority'),
+      /** A model of the catalogue that nobody has asked for in so long is unloaded, unless it is pinned; never when 0. */
+      idle_ttl_ms: z.int().min(0).max(2_147_483_647).default(0),
+      /** After so many models have left a neuron, its log line says that a restart would defragment its memory; never when 0. */
+      defrag_after_cycles: z.int().min(0).default(0),
+    })
+    .prefault({}),
   entitlements: z
     .strictObject({
       /** Refuse requests without a known key. */

@@ -34,6 +34,8 @@ const catalogueEntry = z.strictObject({
   pinned_on: z.array(z.string().min(1)).default([]),
   /** A model displaces those of the same number or a lower one; 100 when absent, 1000 when `pinned_on` names a neuron. */
   residency_priority: z.int().min(0).optional(),
+  /** Unloaded after so long without a request, instead of what `eviction.idle_ttl_ms` says; never when 0. */
+  idle_ttl_ms: z.int().min(0).max(2_147_483_647).optional(),
   /** Shown while no neuron reports the model's own limit. */
   limit: modelLimit.strict().optional(),
   cost: costSchema.optional(),

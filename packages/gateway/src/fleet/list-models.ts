@@ -28,7 +28,7 @@ export interface ListOptions {
   /** Nodes that could hold a model of the catalogue. */
   readonly feasibleOn: (entry: CatalogueEntry) => readonly string[];
   /** Loads that the gateway has asked for. */
-  readonly jobs: readonly { readonly node: string; readonly model: string }[];
+  readonly jobs: readonly { readonly node: string; readonly model: string | undefined }[];
   readonly createdSeconds: number;
 }
 

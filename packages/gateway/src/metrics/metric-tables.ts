@@ -61,8 +61,8 @@ export const counterRows = {
   },
   evictions: {
     name: 'cortex_evictions_total',
-    help: 'Models that left a node for another one.',
-    labels: perModel,
+    help: 'Models that left a node, for another one or because nobody had asked for them in long.',
+    labels: [...perModel, 'reason'],
   },
   reloads: {
     name: 'cortex_catalogue_reloads_total',

@@ -95,6 +95,129 @@ test('Broker evicts idle models only, one by one until there is room', async (t)
   t.is(busy.lease?.node.name, 'a');
 });
 
+for (const [strategy, first] of [
+  ['priority', 'low'],
+  ['lru', 'old'],
+] as const) {
+  test(`Broker: by '${strategy}' the ${first} one leaves first, and none of higher priority ever`, async (t) => {
+    const world = new FakeWorld({
+      nodes: { a: 120 },
+      models: [
+        entry('high', 30, { residency_priority: 200 }),
+        entry('old', 40),
+        entry('low', 40, { residency_priority: 5 }),
+        entry('m', 40),
+      ],
+      sizes: { high: 30, old: 40, low: 40, m: 40 },
+      settings: { strategy },
+    });
+    world.put('a', 'high', 'old', 'low');
+    for (const id of ['high', 'old', 'low']) {
+      const used = ask(world, id);
+      await world.clock.advance(1000);
+      used.lease?.release();
+    }
+    ask(world, 'm');
+    await settle();
+    t.deepEqual(world.log, [`unload a ${first}`]);
+  });
+}
+
+test('Broker unloads what nobody has asked for in its time, never what is busy, pinned, foreign or said to stay', async (t) => {
+  const world = new FakeWorld({
+    nodes: { a: 1000 },
+    models: [
+      entry('m', 10),
+      entry('busy', 10),
+      entry('short', 10, { idle_ttl_ms: 60_000 }),
+      entry('stays', 10, { idle_ttl_ms: 0 }),
+      entry('pinned', 10, { pinned_on: ['a'] }),
+      entry('leaves', 10, { pinned_on: ['a'], idle_ttl_ms: 300_000 }),
+    ],
+    settings: { idleTtlMs: 200_000 },
+  });
+  world.put('a', 'm', 'busy', 'short', 'stays', 'pinned', 'leaves', 'foreign');
+  const busy = ask(world, 'busy');
+  await world.clock.advance(59_000);
+  t.deepEqual(world.log, []);
+  const again = ask(world, 'm');
+  await settle();
+  again.lease?.release();
+  await world.clock.advance(1000);
+  t.deepEqual(world.log, ['unload a short']);
+  // It was used at 59 s: its time starts anew.
+  await world.clock.advance(198_000);
+  t.is(world.log.length, 1);
+  await world.clock.advance(2000);
+  t.deepEqual(world.log.slice(1), ['unload a m']);
+  await world.clock.advance(2_000_000);
+  t.deepEqual(world.log.slice(2), ['unload a leaves']);
+  busy.lease?.release();
+  await world.clock.advance(201_000);
+  t.deepEqual(world.log.slice(3), ['unload a busy']);
+  t.deepEqual([world.clock.pending, world.broker.jobs.length], [0, 0]);
+});
+
+test('Broker loads a model anew that is asked for while it leaves for being idle', async (t) => {
+  const world = new FakeWorld({ nodes: { a: 100 }, models: [entry('m', 10)], settings: { idleTtlMs: 5000 } });
+  world.put('a', 'm');
+  await world.clock.advance(5000);
+  const request = ask(world, 'm');
+  await settle();
+  t.is(world.broker.progressOf('m')?.why, 'node_loading');
+  await world.clock.advance(11_000);
+  t.deepEqual(world.log, ['unload a m', 'load a m']);
+  t.is(request.lease?.node.name, 'a');
+});
+
+test('Broker leaves a model alone for its whole time again when it could not be unloaded', async (t) => {
+  const error = new CortexError('model_load_failed', { model: 'm', reason: 'in use' });
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('m', 10)],
+    settings: { idleTtlMs: 5000 },
+    onUnload: () => ({ ok: false, error, isInUse: true }),
+  });
+  world.put('a', 'm');
+  await world.clock.advance(9000);
+  t.deepEqual(world.log, ['unload a m']);
+  t.deepEqual(
+    world.events.map(({ kind }) => kind),
+    ['unload_failed'],
+  );
+  await world.clock.advance(2000);
+  t.is(world.log.length, 2);
+});
+
+test('Broker advises to restart a neuron after so many evictions there, and counts anew', async (t) => {
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('m', 80), entry('n', 80)],
+    sizes: { m: 80, n: 80 },
+    settings: { defragAfterCycles: 3, residencyMs: 0 },
+  });
+  const swap = async (times: number) => {
+    for (let turn = 0; turn < times; turn++) {
+      const request = ask(world, world.nodes['a']!.models[0]?.id === 'm' ? 'n' : 'm');
+      await world.clock.advance(20_000);
+      request.lease?.release();
+    }
+    return world.events.filter(({ kind }) => kind === 'defrag_advised').length;
+  };
+  // The first load evicts nothing.
+  t.is(await swap(3), 0);
+  t.is(await swap(1), 1);
+  t.like(
+    world.events.find(({ kind }) => kind === 'defrag_advised'),
+    { node: 'a', cycles: 3 },
+  );
+  t.is(await swap(2), 1);
+  // A neuron that was started anew has whole memory.
+  world.broker.looked('a', true);
+  t.is(await swap(2), 1);
+  t.is(await swap(1), 2);
+});
+
 for (const [priority, outcome] of [
   [1000, 'no_room_for_model'],
   [100, undefined],

@@ -5,8 +5,9 @@ import type { Outcome, RouterEffects } from './effects.js';
 import { forecastMs } from './forecast.js';
 import { LoadHistory } from './load-history.js';
 import { describePlan, type Plan, whyText } from './plan.js';
+import { findRetirements } from './retirement.js';
 import { type Ask, type Decision, decide, type WaitReason } from './router.js';
-import type { Claim, LoadJob, RouterView, Setback } from './view.js';
+import type { Claim, EvictionStrategy, LoadJob, RouterView, Setback } from './view.js';
 import type { WaitPart } from './wait-ledger.js';
 
 export interface BrokerSettings {
@@ -18,6 +19,11 @@ export interface BrokerSettings {
   readonly residencyMs: number;
   /** A request that has waited this long has a busy model stopped for it. */
   readonly patienceMs: number;
+  readonly strategy: EvictionStrategy;
+  /** A model that nobody has asked for in so long leaves; 0 is never. */
+  readonly idleTtlMs: number;
+  /** After so many evictions a node is said to need a new start; 0 is never. */
+  readonly defragAfterCycles: number;
 }
 
 export interface BrokerOptions {
@@ -66,7 +72,6 @@ interface Waiter {
 interface RunningJob extends LoadJob {
   /** Its neuron was started anew and knows nothing of it: no fault of the model. */
   isLost: boolean;
-  readonly devices: readonly number[] | undefined;
   readonly stop: AbortController;
 }
 
@@ -102,6 +107,9 @@ export class Broker {
   readonly #usedMs = new Map<string, number>();
   readonly #loadedMs = new Map<string, number>();
   readonly #seenMb = new Map<string, number>();
+  /** Models that have left each node since it started or was last said to need a new start. */
+  readonly #cycles = new Map<string, number>();
+  readonly #startedMs: number;
   /** Loads that failed for memory once and may be tried once more with more room. */
   readonly #tight = new Set<string>();
   #cancelTimer: (() => void) | undefined;
@@ -110,6 +118,7 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    this.#startedMs = options.effects.now();
   }
 
   /** Loads under way. */
@@ -143,6 +152,9 @@ export class Broker {
       seenMb: (model) => this.#seenMb.get(model),
       residencyMs: settings.residencyMs,
       patienceMs: settings.patienceMs,
+      strategy: settings.strategy,
+      idleTtlMs: settings.idleTtlMs,
+      startedMs: this.#startedMs,
     };
   }
 
@@ -256,6 +268,7 @@ export class Broker {
       }
     }
     if (hasRestarted) {
+      this.#cycles.delete(name);
       const job = this.#jobs.get(name);
       if (job) {
         job.isLost = true;
@@ -297,6 +310,9 @@ export class Broker {
       const untilMs = deadlineMs <= effects.now() ? this.#expire(waiter) : this.#apply(waiter);
       if (this.#waiters.has(waiter)) nextMs = Math.min(nextMs, deadlineMs, untilMs ?? Number.POSITIVE_INFINITY);
     }
+    const { due, nextMs: nextRetirementMs } = findRetirements(this.view());
+    for (const { node, model } of due) this.#retire(node, model);
+    nextMs = Math.min(nextMs, nextRetirementMs);
     if (nextMs < Number.POSITIVE_INFINITY) {
       this.#cancelTimer = effects.after(Math.max(0, nextMs - effects.now()), () => this.changed());
     }
@@ -358,30 +374,55 @@ export class Broker {
     }));
   }
 
+  #register(node: NodeState, model: string | undefined, victims: readonly string[]): RunningJob {
+    const startedMs = this.#options.effects.now();
+    const stop = new AbortController();
+    const job = { node: node.name, model, victims, startedMs, stop, isLost: false };
+    this.#jobs.set(node.name, job);
+    return job;
+  }
+
+  /** Unloads a model that nobody has used for long; one that cannot leave is left alone for as long again. */
+  #retire(node: NodeState, model: string): void {
+    const { effects } = this.#options;
+    const job = this.#register(node, undefined, [model]);
+    void this.#evict(node, job)
+      .catch((cause: unknown): Outcome => ({ ok: false, error: asError(model, cause) }))
+      .then((outcome) => {
+        this.#jobs.delete(node.name);
+        if (this.#isClosed) return;
+        if (!outcome.ok) {
+          this.#usedMs.set(keyOf(node.name, model), effects.now());
+          effects.report({ kind: 'unload_failed', node: node.name, model, error: outcome.error });
+        }
+        void effects.look(node.name);
+        this.changed();
+      });
+  }
+
   #begin({ node, entry, victims, devices }: Decision & { readonly kind: 'load' }): void {
     const { effects, settings } = this.#options;
-    const startedMs = effects.now();
-    const stop = new AbortController();
-    const job: RunningJob = { node: node.name, model: entry.id, victims, devices, startedMs, stop, isLost: false };
-    this.#jobs.set(node.name, job);
+    const job = this.#register(node, entry.id, victims);
+    const { stop } = job;
     this.#claims.delete(node.name);
     effects.report({ kind: 'load_begun', node: node.name, model: entry.id, victims });
     const cancel = effects.after(settings.loadTimeoutMs, () => stop.abort(lateError(entry.id, settings.loadTimeoutMs)));
-    void this.#load(node, entry, job)
+    void this.#load(node, entry, job, devices)
       .catch((cause: unknown): Outcome => ({ ok: false, error: asError(entry.id, cause) }))
       .then((outcome) => {
         cancel();
         this.#jobs.delete(node.name);
         if (this.#isClosed) return;
-        this.#end(job, outcome);
+        this.#end(job, entry.id, outcome);
         this.changed();
       });
   }
 
-  async #load(node: NodeState, entry: CatalogueEntry, { victims, devices, stop }: RunningJob): Promise<Outcome> {
-    const { effects, fleet, settings } = this.#options;
+  /** Frees a node of the victims of a job, one after the other. */
+  async #evict(node: NodeState, { model, victims, stop }: RunningJob): Promise<Outcome> {
+    const { effects, settings } = this.#options;
     for (const victim of victims) {
-      const late = lateError(entry.id, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
+      const late = lateError(model ?? victim, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
       const cancel = effects.after(settings.unloadTimeoutMs, () => stop.abort(late));
       const outcome = await orAborted(effects.unload(node, victim, stop.signal), stop.signal).finally(cancel);
       if (!outcome.ok) {
@@ -390,8 +431,30 @@ export class Broker {
         return outcome;
       }
       this.#loadedMs.delete(keyOf(node.name, victim));
-      effects.report({ kind: 'evicted', node: node.name, model: victim, by: entry.id });
+      effects.report({ kind: 'evicted', node: node.name, model: victim, by: model });
+      this.#countCycle(node.name);
     }
+    return { ok: true };
+  }
+
+  #countCycle(node: string): void {
+    const { effects, settings } = this.#options;
+    const cycles = (this.#cycles.get(node) ?? 0) + 1;
+    const isMany = settings.defragAfterCycles > 0 && cycles >= settings.defragAfterCycles;
+    this.#cycles.set(node, isMany ? 0 : cycles);
+    if (isMany) effects.report({ kind: 'defrag_advised', node, cycles });
+  }
+
+  async #load(
+    node: NodeState,
+    entry: CatalogueEntry,
+    job: RunningJob,
+    devices: readonly number[] | undefined,
+  ): Promise<Outcome> {
+    const { effects, fleet } = this.#options;
+    const { stop } = job;
+    const room = await this.#evict(node, job);
+    if (!room.ok) return room;
     const outcome = await orAborted(effects.load(node, entry, stop.signal, devices), stop.signal);
     if (!outcome.ok) return outcome;
     await orAborted(effects.look(node.name), stop.signal);
@@ -402,7 +465,7 @@ export class Broker {
     return { ok: false, error: new CortexError('model_load_failed', { model: entry.id, reason }) };
   }
 
-  #end({ node, model, startedMs, isLost }: RunningJob, outcome: Outcome): void {
+  #end({ node, startedMs, isLost }: RunningJob, model: string, outcome: Outcome): void {
     const { effects } = this.#options;
     const nowMs = effects.now();
     const key = keyOf(node, model);

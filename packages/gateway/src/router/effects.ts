@@ -27,7 +27,11 @@ export type RouterEvent =
       readonly ms: number;
       readonly error?: CortexError;
     }
-  | { readonly kind: 'evicted'; readonly node: string; readonly model: string; readonly by: string }
+  /** `by` is absent when nobody had used it for long. */
+  | { readonly kind: 'evicted'; readonly node: string; readonly model: string; readonly by: string | undefined }
+  | { readonly kind: 'unload_failed'; readonly node: string; readonly model: string; readonly error: CortexError }
+  /** So many models have left a node since it started that its memory may be in pieces. */
+  | { readonly kind: 'defrag_advised'; readonly node: string; readonly cycles: number }
   | {
       readonly kind: 'waited';
       readonly model: string;

@@ -22,7 +22,8 @@ export const forecastMs = (
   const node = typeof decision.node === 'string' ? decision.node : decision.node?.name;
   const wanted = (id: string): LoadWanted => ({ model: id, node, mb: sizeOf(view, id) });
   const job = node === undefined ? undefined : view.job(node);
-  const remainingMs = (of: LoadJob): number => history.remainingMs(wanted(of.model), view.nowMs - of.startedMs);
+  const remainingMs = ({ model: id, startedMs }: LoadJob): number =>
+    id === undefined ? 0 : history.remainingMs(wanted(id), view.nowMs - startedMs);
   const told = view.fleet
     .filter(({ name }) => node === undefined || name === node)
     .flatMap((each) => modelOn(each, model)?.progress?.eta_seconds ?? []);

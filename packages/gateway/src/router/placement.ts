@@ -88,7 +88,7 @@ const roomsWithout = (
   // Another load that runs at the node has its memory promised before it shows.
   const promised = view.job(node.name);
   const promisedMb =
-    promised && promised.model !== entry.id
+    promised?.model !== undefined && promised.model !== entry.id
       ? (view.seenMb(promised.model) ?? view.catalogue.entries.get(promised.model)?.vram_mb ?? 0)
       : 0;
   const groups = roomsOf(node);
@@ -162,15 +162,13 @@ export const placeOn = (view: RouterView, entry: CatalogueEntry, node: NodeState
     const { loadedMs } = residence(model);
     return loadedMs === undefined ? 0 : loadedMs + view.residencyMs;
   };
-  // Lowest priority first, then the one that was used longest ago.
+  const rankOf = ({ id }: NeuronModel): number => (view.strategy === 'lru' ? 0 : residencyPriority(view.catalogue, id));
   const residents = node.models
     .filter((model) => holdsMemory(model) && model.id !== entry.id)
     .filter(({ id }) => residencyPriority(view.catalogue, id) <= priority)
     .sort(
       (a, b) =>
-        residencyPriority(view.catalogue, a.id) - residencyPriority(view.catalogue, b.id) ||
-        (residence(a).usedMs ?? -1) - (residence(b).usedMs ?? -1) ||
-        (a.id < b.id ? -1 : 1),
+        rankOf(a) - rankOf(b) || (residence(a).usedMs ?? -1) - (residence(b).usedMs ?? -1) || (a.id < b.id ? -1 : 1),
     );
   const isIdle = (model: NeuronModel): boolean =>
     model.status === 'loaded' && residence(model).load === 0 && protectedUntil(model) <= view.nowMs;

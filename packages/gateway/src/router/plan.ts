@@ -13,7 +13,7 @@ export interface Plan {
   readonly readyOn: readonly string[];
   /** Models that would leave, first one first. */
   readonly evicts: readonly string[];
-  /** Models that have to be loaded before. */
+  /** Models that are loaded or freed before. */
   readonly behind: readonly string[];
   /** Until the model is ready, as learned from past loads; null when it never is. */
   readonly expectedMs: number | null;
@@ -25,7 +25,7 @@ export interface Plan {
 /** Why a request waits, after "because". */
 export const whyText: Readonly<Record<WaitReason, string>> = {
   loading: 'it is still loading',
-  node_loading: 'its neuron still loads another model',
+  node_loading: 'its neuron still loads or frees another model',
   busy: 'the models in its place are still in use',
   residency: 'the model in its place has only just come',
   claimed: 'another model is to be loaded first',

@@ -34,6 +34,9 @@ const viewOf = (fleet: Fleet, catalogue: Catalogue = catalogueOf([]), more: Part
   seenMb: () => undefined,
   residencyMs: 0,
   patienceMs: 0,
+  strategy: 'priority',
+  idleTtlMs: 0,
+  startedMs: 0,
   ...more,
 });
 

@@ -73,7 +73,7 @@ const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Plac
     node: node.name,
   });
   // What fills the node is decided when its load has ended.
-  if (job) return wait('node_loading', undefined, [job.model]);
+  if (job) return wait('node_loading', undefined, job.model === undefined ? job.victims : [job.model]);
   if (fit === 'blocked') return undefined;
   if (claim && claim.model !== entry.id) return wait('claimed', undefined, [claim.model]);
   if (fit !== 'later') return { kind: 'load', node, entry, victims, devices };

@@ -5,7 +5,8 @@ import type { Fleet } from '../fleet/fleet.js';
 /** A load under way at a node: at most one for each node, so that loads and evictions there never cross. */
 export interface LoadJob {
   readonly node: string;
-  readonly model: string;
+  /** Absent when its victims leave for nobody. */
+  readonly model: string | undefined;
   /** Models that leave the node for it; nothing is sent to them any more. */
   readonly victims: readonly string[];
   readonly startedMs: number;
@@ -33,6 +34,9 @@ export interface Setback {
   readonly error: CortexError;
 }
 
+/** Which idle model leaves first: the one of the lowest priority and of these the one used longest ago, or only the latter. */
+export type EvictionStrategy = 'priority' | 'lru';
+
 /** Everything that a decision may depend on: plain values. */
 export interface RouterView {
   readonly fleet: Fleet;
@@ -46,4 +50,9 @@ export interface RouterView {
   readonly seenMb: (model: string) => number | undefined;
   readonly residencyMs: number;
   readonly patienceMs: number;
+  readonly strategy: EvictionStrategy;
+  /** A model that nobody has asked for in so long leaves; 0 is never. */
+  readonly idleTtlMs: number;
+  /** When this gateway began. */
+  readonly startedMs: number;
 }

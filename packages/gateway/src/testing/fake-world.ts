@@ -79,6 +79,9 @@ export class FakeWorld {
         unloadTimeoutMs: 60_000,
         residencyMs: 20_000,
         patienceMs: 30_000,
+        strategy: 'priority',
+        idleTtlMs: 0,
+        defragAfterCycles: 0,
         ...settings,
       },
     });
