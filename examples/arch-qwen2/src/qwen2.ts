@@ -3,30 +3,15 @@
  *
  * Reference: transformers, models/qwen2. Refused by name: other activations, dynamic rotary scaling, quantised safetensors.
  */
-import {
-  contractVersion,
-  type DecoderConfig,
-  decoderFacts,
-  decoderForward,
-  decoderTable,
-  defineArchitecture,
-  gatedMlpRows,
-  ggufDecoder,
-  parseDecoder,
-} from '@helexa/graph';
+import { defineDecoder } from '@helexa/graph';
 import { sizes } from './sizes.js';
 
 /** Qwen2. */
-export const qwen2 = defineArchitecture<DecoderConfig>({
+export const qwen2 = defineDecoder({
   name: 'qwen2',
-  contractVersion,
   modelTypes: ['qwen2'],
-  ggufArchitectures: ['qwen2'],
-  capabilities: { tensorParallel: true, rewind: true, vision: false },
-  parseConfig: (json, file) => parseDecoder(json, file, { window: 'upper' }),
-  ggufConfig: (metadata) => ggufDecoder(metadata, 'qwen2'),
-  facts: decoderFacts,
-  weights: (config) => decoderTable(config, gatedMlpRows(config), { inputBiases: true }),
-  forward: decoderForward,
+  ggufArchitecture: 'qwen2',
+  rules: { window: 'upper' },
+  table: { inputBiases: true },
   sizes,
 });

@@ -4,30 +4,17 @@
  * Reference: transformers, models/llama. Refused by name: other activations, dynamic rotary scaling, partial rotation,
  * quantised safetensors.
  */
-import {
-  contractVersion,
-  type DecoderConfig,
-  decoderFacts,
-  decoderForward,
-  decoderTable,
-  defineArchitecture,
-  gatedMlpRows,
-  ggufDecoder,
-  parseDecoder,
-} from '@helexa/graph';
+import { defineDecoder } from '@helexa/graph';
 import { sizes } from './sizes.js';
 
 /** Llama. */
-export const llama = defineArchitecture<DecoderConfig>({
+export const llama = defineDecoder({
   name: 'llama',
-  contractVersion,
   modelTypes: ['llama'],
-  ggufArchitectures: ['llama'],
-  capabilities: { tensorParallel: true, rewind: true, vision: false },
-  parseConfig: (json, file) => parseDecoder(json, file, { window: 'none' }),
-  ggufConfig: (metadata) => ({ ...ggufDecoder(metadata, 'llama'), mlp_bias: null }),
-  facts: decoderFacts,
-  weights: (config) => decoderTable(config, gatedMlpRows(config), { pairedInGguf: true }),
-  forward: decoderForward,
+  ggufArchitecture: 'llama',
+  rules: { window: 'none' },
+  table: { pairedInGguf: true },
+  // A GGUF file does not say whether its feed-forward networks have biases: those that it holds are used.
+  ggufDefaults: { mlp_bias: null },
   sizes,
 });

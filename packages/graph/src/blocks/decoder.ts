@@ -1,8 +1,15 @@
-import type { ModelFacts } from '../architecture.js';
+import {
+  type Architecture,
+  contractVersion,
+  defineArchitecture,
+  type ModelFacts,
+  type PublishedSize,
+} from '../architecture.js';
 import type { Builder } from '../builder.js';
 import type { Value } from '../value.js';
 import { attentionBlock } from './attention.js';
-import type { DecoderConfig } from './decoder-config.js';
+import { type DecoderConfig, type DecoderRules, ggufDecoder, parseDecoder } from './decoder-config.js';
+import { type DecoderTableOptions, decoderTable, gatedMlpRows } from './decoder-rows.js';
 import { gatedMlpBlock } from './gated-mlp.js';
 import { attentionFactorOf } from './rope.js';
 
@@ -39,3 +46,44 @@ export function decoderForward(
   const last = b.rmsNorm(b.gatherRows(x), b.weight('finalNorm'), eps); // [sampled, hidden]
   b.sample(b.linear(last, b.weight('head')));
 }
+
+/** What two families of dense decoders differ in. */
+export interface DecoderFamily {
+  readonly name: string;
+  readonly modelTypes: readonly string[];
+  /** Name of its GGUF architecture, which is also the prefix of its metadata. */
+  readonly ggufArchitecture: string;
+  readonly rules: DecoderRules;
+  readonly table?: DecoderTableOptions;
+  /** Keys that are set beside those of its GGUF metadata, over them where both say something. */
+  readonly ggufDefaults?: Readonly<Record<string, unknown>>;
+  readonly sizes: readonly PublishedSize[];
+}
+
+/**
+ * A family of dense decoders: grouped-query attention and gated feed-forward networks, all out of the shared blocks.
+ *
+ * @example export const qwen2 = defineDecoder({ name: 'qwen2', rules: { window: 'upper' }, ... });
+ */
+export const defineDecoder = ({
+  name,
+  modelTypes,
+  ggufArchitecture,
+  rules,
+  table,
+  ggufDefaults,
+  sizes,
+}: DecoderFamily): Architecture =>
+  defineArchitecture<DecoderConfig>({
+    name,
+    contractVersion,
+    modelTypes,
+    ggufArchitectures: [ggufArchitecture],
+    capabilities: { tensorParallel: true, rewind: true, vision: false },
+    parseConfig: (json, file) => parseDecoder(json, file, rules),
+    ggufConfig: (metadata) => ({ ...ggufDecoder(metadata, ggufArchitecture), ...ggufDefaults }),
+    facts: decoderFacts,
+    weights: (config) => decoderTable(config, gatedMlpRows(config), table),
+    forward: decoderForward,
+    sizes,
+  });
