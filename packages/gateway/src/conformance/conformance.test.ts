@@ -5,27 +5,15 @@ import fc from 'fast-check';
 import { arbitraryAnswer } from '../testing/arbitrary-answer.js';
 import { bytesOf, chunksOf, type NeuronAnswer, usageOf } from '../testing/neuron-answer.js';
 import { cutBytes } from '../testing/translate-bytes.js';
+import { anthropic, responses } from '../testing/translators.js';
 import { toolUseId } from '../translate/anthropic-events.js';
-import { type AnswerTranslator, anthropicTranslator, responsesTranslator } from '../translate/stream-translator.js';
+import type { AnswerTranslator } from '../translate/stream-translator.js';
 import { distinct, everyChunking } from './chunkings.js';
 import { type Client, chatClients, messagesClients, responsesClients } from './clients.js';
 import { type Heard, heardOf } from './heard.js';
 import { servedBytes } from './served-bytes.js';
 import { readAsCodex } from './strict-codex.js';
 import { readAsZed } from './strict-zed.js';
-
-const base = { atMostOneCall: false, requestId: 'r-1' };
-const echo = {
-  model: 'm',
-  instructions: null,
-  max_output_tokens: null,
-  metadata: {},
-  parallel_tool_calls: true,
-  temperature: null,
-  tool_choice: 'auto',
-  tools: [],
-  top_p: null,
-};
 
 interface Dialect {
   readonly translator: () => AnswerTranslator | undefined;
@@ -39,11 +27,11 @@ const dialects: Readonly<Record<string, Dialect>> = {
     clients: { ...chatClients, 'strict as Zed': async (writes) => readAsZed(writes) },
   },
   responses: {
-    translator: () => responsesTranslator({ ...base, createdSeconds: 5, echo }),
+    translator: responses,
     clients: { ...responsesClients, 'strict as Codex': async (writes) => readAsCodex(writes) },
   },
   messages: {
-    translator: () => anthropicTranslator({ ...base, model: 'm', showsThinking: true }),
+    translator: anthropic,
     clients: messagesClients,
     idOf: toolUseId,
   },

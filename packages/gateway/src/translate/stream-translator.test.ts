@@ -8,24 +8,9 @@ import { problemsOfAnthropic } from '../testing/legal-anthropic.js';
 import { problemsOfResponses } from '../testing/legal-responses.js';
 import { bytesOf, chunksOf, identity, type NeuronAnswer, usageOf, wholeOf } from '../testing/neuron-answer.js';
 import { cutBytes, readFrames, translateBytes } from '../testing/translate-bytes.js';
+import { anthropic, responses } from '../testing/translators.js';
 import { toolUseId } from './anthropic-events.js';
 import { signThoughts } from './signature.js';
-import { anthropicTranslator, responsesTranslator } from './stream-translator.js';
-
-const base = { atMostOneCall: false, requestId: 'r-1' };
-const anthropic = (showsThinking = true) => anthropicTranslator({ ...base, model: 'm', showsThinking });
-const echo = {
-  model: 'm',
-  instructions: null,
-  max_output_tokens: null,
-  metadata: {},
-  parallel_tool_calls: true,
-  temperature: null,
-  tool_choice: 'auto',
-  tools: [],
-  top_p: null,
-};
-const responses = () => responsesTranslator({ ...base, createdSeconds: 5, echo });
 
 /** What Anthropic's own client makes of the events. */
 const accumulate = (events: readonly unknown[]): Promise<Anthropic.Message> =>
@@ -80,7 +65,7 @@ test('anthropicTranslator gives the official client what the neuron said, howeve
   await fc.assert(
     fc.asyncProperty(arbitraryAnswer, style, cuts, fc.boolean(), async (answer, how, at, showsThinking) => {
       const bytes = bytesOf(chunksOf(answer, how), how.lineBreak, how.comment);
-      const events = translateBytes(anthropic(showsThinking), cutBytes(bytes, at));
+      const events = translateBytes(anthropic({ showsThinking }), cutBytes(bytes, at));
       t.deepEqual(problemsOfAnthropic(events), []);
       const message = await accumulate(events);
       t.deepEqual(seen(message), expectedMessage(answer, showsThinking));
@@ -238,8 +223,8 @@ test('neither translator can be brought to an illegal sequence by what a neuron 
       fc.array(fc.option(junk, { nil: '[DONE]' }), { maxLength: 12 }),
       fc.boolean(),
       (inputs, atMostOneCall) => {
-        const a = anthropicTranslator({ ...base, atMostOneCall, model: 'm', showsThinking: true });
-        const r = responsesTranslator({ ...base, atMostOneCall, createdSeconds: 5, echo });
+        const a = anthropic({ atMostOneCall });
+        const r = responses({ atMostOneCall });
         const datas = inputs.map((input) => (input === '[DONE]' ? input : JSON.stringify(input)));
         const bytes = Buffer.from(datas.map((data) => `data: ${data}\n\n`).join(''));
         t.deepEqual(problemsOfAnthropic(translateBytes(a, [bytes])), []);

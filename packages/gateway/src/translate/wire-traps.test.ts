@@ -3,24 +3,9 @@ import type { AnthropicStreamEvent, ResponsesStreamEvent } from '@helexa/core';
 import test from 'ava';
 import { bytesOf, chunksOf, type NeuronAnswer, usageOf } from '../testing/neuron-answer.js';
 import { readFrames, translateBytes } from '../testing/translate-bytes.js';
+import { anthropic, responses } from '../testing/translators.js';
 import { dialectOf } from './dialect.js';
 import { anthropicFault } from './fault.js';
-import { anthropicTranslator, responsesTranslator } from './stream-translator.js';
-
-const shared = { atMostOneCall: false, requestId: 'r-1' };
-const anthropic = (showsThinking = true) => anthropicTranslator({ ...shared, model: 'm', showsThinking });
-const echo = {
-  model: 'm',
-  instructions: null,
-  max_output_tokens: null,
-  metadata: {},
-  parallel_tool_calls: true,
-  temperature: null,
-  tool_choice: 'auto',
-  tools: [],
-  top_p: null,
-};
-const responses = () => responsesTranslator({ ...shared, createdSeconds: 5, echo });
 
 const nothing: NeuronAnswer = { reasoning: [], text: [], calls: [], finish: 'stop', stopString: null, usage: null };
 const call = { id: 'call_a', name: 'f', arguments: ['{"a":', '"line\\nbreak"}'] };
@@ -33,7 +18,7 @@ const full: NeuronAnswer = {
 };
 
 const ofAnthropic = (answer: NeuronAnswer, showsThinking = true) =>
-  translateBytes(anthropic(showsThinking), [bytesOf(chunksOf(answer))]) as AnthropicStreamEvent[];
+  translateBytes(anthropic({ showsThinking }), [bytesOf(chunksOf(answer))]) as AnthropicStreamEvent[];
 const ofResponses = (answer: NeuronAnswer) =>
   translateBytes(responses(), [bytesOf(chunksOf(answer))]) as ResponsesStreamEvent[];
 const typesOf = (events: readonly { readonly type: string }[]) => events.map(({ type }) => type);
