@@ -1,40 +1,10 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { CortexError, type GatewayConfig, gatewayConfigSchema } from '@helexa/core';
-import { type FakeNeuron, type FakeNeuronOptions, freePort, startFakeNeuron } from '@helexa/core/testing';
-import test, { type ExecutionContext } from 'ava';
-import { pino } from 'pino';
-import { type RunningGateway, startGateway } from './gateway.js';
-
-const logger = pino({ level: 'silent' });
-
-const configOf = (neurons: Record<string, string>, gateway: Partial<GatewayConfig['gateway']> = {}): GatewayConfig =>
-  gatewayConfigSchema.parse({
-    gateway: { listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0', poll_interval_ms: 600_000, ...gateway },
-    neurons: Object.entries(neurons).map(([name, endpoint]) => ({ name, endpoint })),
-  });
-
-interface Setup {
-  readonly gateway: RunningGateway;
-  readonly neurons: Readonly<Record<string, FakeNeuron>>;
-}
-
-/** A gateway before fake neurons, all closed with the test. */
-const setUp = async (
-  t: ExecutionContext,
-  options: Record<string, FakeNeuronOptions>,
-  gatewayOptions: Partial<GatewayConfig['gateway']> = {},
-): Promise<Setup> => {
-  const neurons: Record<string, FakeNeuron> = {};
-  for (const [name, option] of Object.entries(options)) neurons[name] = await startFakeNeuron(option);
-  const urls = Object.fromEntries(Object.entries(neurons).map(([name, { url }]) => [name, url]));
-  const gateway = await startGateway({ config: configOf(urls, gatewayOptions), logger });
-  t.teardown(async () => {
-    await gateway.close();
-    await Promise.all(Object.values(neurons).map((neuron) => neuron.close()));
-  });
-  return { gateway, neurons };
-};
+import { CortexError } from '@helexa/core';
+import { type FakeNeuronOptions, freePort } from '@helexa/core/testing';
+import test from 'ava';
+import type { RunningGateway } from './gateway.js';
+import { runGateway } from './testing/running-gateway.js';
 
 interface Reply {
   readonly request: ClientRequest;
@@ -88,7 +58,7 @@ const held = <Value = void>() => {
 };
 
 test('startGateway routes to the neuron that has the model, and ties by name', async (t) => {
-  const { gateway, neurons } = await setUp(t, {
+  const { gateway, neurons } = await runGateway(t, {
     b: {
       models: [
         { id: 'm', status: 'loaded' },
@@ -105,7 +75,7 @@ test('startGateway routes to the neuron that has the model, and ties by name', a
 test('startGateway prefers the neuron with fewer requests in flight', async (t) => {
   const gate = held();
   const models = [{ id: 'm', status: 'loaded' }];
-  const { gateway, neurons } = await setUp(t, {
+  const { gateway, neurons } = await runGateway(t, {
     a: { models, answer: () => ({ steps: [{ wait: gate.promise }, { text: 'x' }] }) },
     b: { models },
   });
@@ -118,7 +88,7 @@ test('startGateway prefers the neuron with fewer requests in flight', async (t) 
 });
 
 test('startGateway forwards the bytes of a body unchanged and keeps the client secrets to itself', async (t) => {
-  const { gateway, neurons } = await setUp(t, { a: {} });
+  const { gateway, neurons } = await runGateway(t, { a: {} });
   const body = '{ "unknown" : [1.0, 1e400, "\\u00e9é"],\n"model":"fake/model", "model":"fake/model" }';
   await (
     await chat(gateway, body, {
@@ -141,7 +111,7 @@ test('startGateway relays a stream byte for byte, however the neuron cuts it', a
     ': alive\n\ndata: {"choices":[{"delta":{"content":"é😀\\n"}}]}\r\n\r\ndata:{"choices":[]}\n\nevent: x\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n',
   );
   const steps = Array.from(stream, (byte) => ({ raw: Buffer.from([byte]) }));
-  const { gateway } = await setUp(t, { a: { answer: () => ({ steps: [...steps, { stop: true }] }) } });
+  const { gateway } = await runGateway(t, { a: { answer: () => ({ steps: [...steps, { stop: true }] }) } });
   const reply = await chat(gateway, { model: 'fake/model', stream: true });
   t.is(await reply.text(), stream.toString());
   t.is(reply.response.headers['content-type'], 'text/event-stream; charset=utf-8');
@@ -152,7 +122,7 @@ test('startGateway hands each event on before the next one exists', async (t) =>
   const gates = [held(), held(), held()];
   const steps = gates.flatMap(({ promise }, index) => [{ wait: promise }, { raw: `data: ${index}\n\n` }]);
   const end = held();
-  const { gateway } = await setUp(t, {
+  const { gateway } = await runGateway(t, {
     a: { answer: () => ({ steps: [...steps, { wait: end.promise }, { raw: 'data: [DONE]\n\n' }, { stop: true }] }) },
   });
   const pending = chat(gateway, { model: 'fake/model', stream: true });
@@ -169,7 +139,7 @@ test('startGateway hands each event on before the next one exists', async (t) =>
 
 test('startGateway stops the neuron when the client leaves before and during the answer', async (t) => {
   const never = new Promise(() => {});
-  const { gateway, neurons } = await setUp(t, {
+  const { gateway, neurons } = await runGateway(t, {
     a: {
       answer: ({ path }) => ({
         steps: path === '/v1/completions' ? [{ wait: never }] : [{ text: 'x' }, { wait: never }],
@@ -204,7 +174,7 @@ for (const [what, answer] of [
   ['ends its stream without an event', { steps: [{ stop: true }] }],
 ] as const) {
   test(`startGateway asks another neuron when the first one ${what}`, async (t) => {
-    const { gateway, neurons } = await setUp(
+    const { gateway, neurons } = await runGateway(
       t,
       twins(() => answer),
     );
@@ -215,7 +185,7 @@ for (const [what, answer] of [
 }
 
 test('startGateway asks another neuron when one is gone, and answers 502 when all are', async (t) => {
-  const { gateway, neurons } = await setUp(t, { a: {}, b: { tokens: ['from b'] } });
+  const { gateway, neurons } = await runGateway(t, { a: {}, b: { tokens: ['from b'] } });
   await neurons['a']!.close();
   t.regex(await (await chat(gateway, { model: 'fake/model' })).text(), /from b/);
   await neurons['b']!.close();
@@ -227,7 +197,7 @@ test('startGateway asks another neuron when one is gone, and answers 502 when al
 });
 
 test('startGateway ends a stream whose neuron dies with an error event and no end mark', async (t) => {
-  const { gateway, neurons } = await setUp(
+  const { gateway, neurons } = await runGateway(
     t,
     twins(() => ({ steps: [{ text: 'begun' }, { raw: 'data: {"ha' }, { die: true }] })),
   );
@@ -242,7 +212,9 @@ test('startGateway ends a stream whose neuron dies with an error event and no en
 test('startGateway passes on the error of a neuron with its headers', async (t) => {
   const body =
     '{"error":{"message":"x","type":"rate_limit_error","code":"rate_limit_exceeded","param":null,"src":"neuron"}}';
-  const { gateway } = await setUp(t, { a: { answer: () => ({ status: 503, body, headers: { 'retry-after': '7' } }) } });
+  const { gateway } = await runGateway(t, {
+    a: { answer: () => ({ status: 503, body, headers: { 'retry-after': '7' } }) },
+  });
   const reply = await chat(gateway, { model: 'fake/model', stream: true });
   t.deepEqual([reply.status, reply.response.headers['retry-after'], await reply.text()], [503, '7', body]);
 });
@@ -264,7 +236,7 @@ const refused: readonly [string, Body, number, string][] = [
   ['a model that is on disk only', '{"model":"on/disk"}', 503, 'model_not_loaded'],
 ];
 test('startGateway refuses what it cannot route, in the OpenAI form and with its own name', async (t) => {
-  const { gateway, neurons } = await setUp(t, {
+  const { gateway, neurons } = await runGateway(t, {
     a: {
       models: [
         { id: 'fake/model', status: 'loaded' },
@@ -284,7 +256,7 @@ test('startGateway refuses what it cannot route, in the OpenAI form and with its
 });
 
 test('startGateway names wrong routes, methods, media types and encodings', async (t) => {
-  const { gateway } = await setUp(t, { a: {} });
+  const { gateway } = await runGateway(t, { a: {} });
   const route = await get(`${gateway.url}/nowhere?x=1`);
   t.deepEqual([route.status, (await route.error()).code], [404, 'route_not_found']);
   const method = await get(`${gateway.url}/v1/chat/completions`);
@@ -299,7 +271,7 @@ test('startGateway names wrong routes, methods, media types and encodings', asyn
 });
 
 test('startGateway refuses a body of 100 MB without taking it, announced or not', async (t) => {
-  const { gateway } = await setUp(t, { a: {} }, { body_limit_bytes: 1_000_000 });
+  const { gateway } = await runGateway(t, { a: {} }, { gateway: { body_limit_bytes: 1_000_000 } });
   const total = 100_000_000;
   const piece = Buffer.alloc(1 << 16, 0x20);
   for (const announced of [true, false]) {
@@ -342,7 +314,7 @@ test('startGateway refuses a body of 100 MB without taking it, announced or not'
 });
 
 test('startGateway lets a client ask before it sends', async (t) => {
-  const { gateway } = await setUp(t, { a: {} }, { body_limit_bytes: 2000 });
+  const { gateway } = await runGateway(t, { a: {} }, { gateway: { body_limit_bytes: 2000 } });
   const ask = (body: string): Promise<{ went: boolean; status: number }> =>
     new Promise((resolve, reject) => {
       const headers = {
@@ -381,7 +353,7 @@ const raw = (url: string, bytes: string): Promise<string> =>
   });
 
 test('startGateway answers broken HTTP with an error in the usual form and closes', async (t) => {
-  const { gateway } = await setUp(t, { a: {} });
+  const { gateway } = await runGateway(t, { a: {} });
   t.regex(await raw(gateway.url, 'NOT HTTP AT ALL\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"code":"malformed_http"/);
   t.regex(
     await raw(gateway.url, `GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'y'.repeat(40_000)}\r\n\r\n`),
@@ -393,14 +365,14 @@ test('startGateway answers broken HTTP with an error in the usual form and close
 });
 
 test('startGateway lists models and health while a neuron is dead or never answers', async (t) => {
-  const mute = await startFakeNeuron({ control: () => new Promise(() => {}) });
-  const live = await startFakeNeuron({ models: [{ id: 'm', status: 'loaded', limit: { context: 10 } }] });
-  const config = configOf({ dead: `http://127.0.0.1:${await freePort()}`, mute: mute.url, live: live.url });
-  const gateway = await startGateway({ config, logger });
-  t.teardown(async () => {
-    await gateway.close();
-    await Promise.all([mute.close(), live.close()]);
-  });
+  const { gateway } = await runGateway(
+    t,
+    {
+      mute: { control: () => new Promise(() => {}) },
+      live: { models: [{ id: 'm', status: 'loaded', limit: { context: 10 } }] },
+    },
+    { neurons: [{ name: 'dead', endpoint: `http://127.0.0.1:${await freePort()}` }] },
+  );
   const list = JSON.parse(await (await get(`${gateway.url}/v1/models`)).text()) as {
     object: string;
     data: { id: string }[];
@@ -417,10 +389,10 @@ test('startGateway ends requests at a neuron that has stopped answering', async 
   const models = [{ id: 'm', status: 'loaded' }];
   let isDown = false;
   const control = () => (isDown ? Promise.reject(new Error('down')) : undefined);
-  const { gateway, neurons } = await setUp(
+  const { gateway, neurons } = await runGateway(
     t,
     { a: { models, answer: () => ({ hang: true }), control }, b: { models, tokens: ['from b'] } },
-    { poll_interval_ms: 10 },
+    { gateway: { poll_interval_ms: 10 } },
   );
   const pending = chat(gateway, { model: 'm' });
   await neurons['a']!.received(1);
@@ -429,7 +401,7 @@ test('startGateway ends requests at a neuron that has stopped answering', async 
 });
 
 test('startGateway counts what it does on a listener of its own', async (t) => {
-  const { gateway } = await setUp(t, { a: {} });
+  const { gateway } = await runGateway(t, { a: {} });
   await (await chat(gateway, { model: 'fake/model' })).text();
   await (await chat(gateway, { model: 'an invented name' })).text();
   const text = await (await get(`${gateway.metricsUrl}/metrics`)).text();
@@ -450,13 +422,13 @@ test('startGateway counts what it does on a listener of its own', async (t) => {
 });
 
 test('startGateway says which setting to change when its port is taken, and leaves nothing open', async (t) => {
-  const { gateway } = await setUp(t, { a: {} });
+  const { gateway } = await runGateway(t, { a: {} });
   const address = gateway.url.replace('http://', '');
   for (const [setting, options] of [
     ['gateway.listen', { listen: address }],
     ['gateway.metrics_listen', { metrics_listen: address }],
   ] as const) {
-    const error = await t.throwsAsync(startGateway({ config: configOf({}, options), logger }), {
+    const error = await t.throwsAsync(runGateway(t, {}, { gateway: options }), {
       instanceOf: CortexError,
     });
     t.is(error?.code, 'port_in_use');
@@ -466,7 +438,9 @@ test('startGateway says which setting to change when its port is taken, and leav
 
 test('close lets an open stream end, and refuses new requests meanwhile', async (t) => {
   const gate = held();
-  const { gateway } = await setUp(t, { a: { answer: () => ({ steps: [{ text: 'x' }, { wait: gate.promise }] }) } });
+  const { gateway } = await runGateway(t, {
+    a: { answer: () => ({ steps: [{ text: 'x' }, { wait: gate.promise }] }) },
+  });
   const reply = await chat(gateway, { model: 'fake/model', stream: true });
   await reply.next();
   const closing = gateway.close();
@@ -478,7 +452,7 @@ test('close lets an open stream end, and refuses new requests meanwhile', async 
 
 test('close ends what does not end by itself with a typed error', async (t) => {
   const never = new Promise(() => {});
-  const { gateway, neurons } = await setUp(
+  const { gateway, neurons } = await runGateway(
     t,
     {
       a: {
@@ -487,7 +461,7 @@ test('close ends what does not end by itself with a typed error', async (t) => {
         }),
       },
     },
-    { drain_timeout_ms: 0 },
+    { gateway: { drain_timeout_ms: 0 } },
   );
   const reply = await chat(gateway, { model: 'fake/model', stream: true });
   await reply.next();

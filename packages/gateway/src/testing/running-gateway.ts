@@ -4,7 +4,10 @@ import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { type RunningGateway, startGateway } from '../gateway.js';
 
-/** A gateway before fake neurons, all closed with the test; tables of the configuration as they stand in its file. */
+/**
+ * A gateway before fake neurons, all closed with the test; tables of the configuration as they stand in its file. Neurons of
+ * the configuration come after the fake ones.
+ */
 export const runGateway = async (
   t: ExecutionContext,
   options: Readonly<Record<string, FakeNeuronOptions>>,
@@ -21,7 +24,10 @@ export const runGateway = async (
       poll_interval_ms: 600_000,
       ...(config['gateway'] as object | undefined),
     },
-    neurons: Object.entries(neurons).map(([name, { url }]) => ({ name, endpoint: url })),
+    neurons: [
+      ...Object.entries(neurons).map(([name, { url }]) => ({ name, endpoint: url })),
+      ...((config['neurons'] as readonly object[] | undefined) ?? []),
+    ],
   });
   const gateway = await startGateway({
     config: parsed,
