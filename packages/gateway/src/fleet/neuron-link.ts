@@ -1,5 +1,6 @@
 import { type GatewayConfig, readNamedFile, readSecret } from '@helexa/core';
 import { Agent, type Dispatcher, Pool } from 'undici';
+import { FleetDispatcher } from '../upstream/fleet-dispatcher.js';
 import { baseOf } from './base-of.js';
 
 type NeuronEntry = GatewayConfig['neurons'][number];
@@ -60,16 +61,16 @@ export const openLinks = (
   });
   // The longest path first: of two servers behind one address the one that is meant.
   const special = links.filter((link) => !isPlain(link)).sort((a, b) => b.prefix.length - a.prefix.length);
-  if (special.length === 0) return agent;
   const byEndpoint = new Map(special.map((link) => [link.endpoint, link]));
   const find = (asked: string, path: string): NeuronLink | undefined =>
     special.find(({ origin, prefix }) => origin === asked && path.startsWith(`${prefix}/`));
-  return agent.compose((dispatch) => (options, handler) => {
+  const rewrite = (options: Dispatcher.DispatchOptions): Dispatcher.DispatchOptions => {
     const asked = String(options.origin);
     const named = byEndpoint.get(asked);
     const path = named ? named.prefix + options.path : options.path;
     const link = named ?? find(asked, path);
-    if (!link) return dispatch(options, handler);
-    return dispatch({ ...options, origin: link.origin, path, headers: headersFor(link, options.headers) }, handler);
-  });
+    if (!link) return options;
+    return { ...options, origin: link.origin, path, headers: headersFor(link, options.headers) };
+  };
+  return new FleetDispatcher(agent, { connectTimeoutMs, ...(special.length > 0 ? { rewrite } : {}) });
 };
