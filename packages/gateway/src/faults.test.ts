@@ -1,9 +1,9 @@
 import test from 'ava';
-import { startMemoryGateway } from './testing/fault-schedule.js';
 import { expectedStream } from './testing/memory-fleet.js';
+import { startMemoryGateway } from './testing/memory-gateway.js';
 
 const path = '/v1/chat/completions';
-const ask = { model: 'm', user: '5', stream: true, messages: [{ role: 'user', content: 'x' }] };
+const ask = { model: 'm', stream: true, messages: [{ role: 'user', content: 'count 6' }] };
 const shown = (body: string): string => body.replace(/^:[^\n]*\n\n/gm, '');
 const idOf = (body: string): string => /"id":"([^"]*)"/.exec(body)?.[1] ?? '';
 

@@ -108,7 +108,7 @@ test('startGateway forwards the bytes of a body unchanged and keeps the client s
 
 test('startGateway relays a stream byte for byte, however the neuron cuts it', async (t) => {
   const stream = Buffer.from(
-    ': alive\n\ndata: {"choices":[{"delta":{"content":"é😀\\n"}}]}\r\n\r\ndata:{"choices":[]}\n\nevent: x\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n',
+    ': alive\n\ndata: {"choices":[{"delta":{"content":"é😀\\n"}}]}\r\n\r\ndata:{"choices":[]}\n\nevent: x\ndata: {"object":\ndata: "x"}\n\ndata: [DONE]\n\n',
   );
   const steps = Array.from(stream, (byte) => ({ raw: Buffer.from([byte]) }));
   const { gateway } = await runGateway(t, { a: { answer: () => ({ steps: [...steps, { stop: true }] }) } });

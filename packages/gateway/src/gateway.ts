@@ -44,17 +44,19 @@ import { planHandler } from './routes/plan.js';
 import { countTokensHandler, inputTokensHandler, messagesHandler, responsesHandler } from './routes/translated.js';
 import { dialectOf } from './translate/dialect.js';
 
-/** What a gateway touches beside time: its way to the neurons, its listeners and its catalogue. */
+/** What a gateway touches beside time: its way to the neurons, its listeners, its catalogue and its ledger. */
 export interface GatewayWorld {
   readonly links: (links: readonly NeuronLink[]) => Dispatcher;
   readonly listen: (options: HttpServerOptions) => Promise<HttpServer>;
   readonly catalogue: (options: CatalogueFileOptions) => CatalogueSource;
+  readonly ledger: typeof createLedger;
 }
 
 const systemWorld: GatewayWorld = {
   links: (links) => openLinks(links, { connectTimeoutMs }),
   listen: startHttpServer,
   catalogue: (options) => new CatalogueFile(options),
+  ledger: createLedger,
 };
 
 export interface GatewayOptions {
@@ -164,7 +166,7 @@ class Gateway {
       },
     });
     this.#keys = new KeyRing(entitlements);
-    this.#ledger = createLedger(entitlements.ledger, {
+    this.#ledger = world.ledger(entitlements.ledger, {
       clock: this.#clock,
       makeId: randomUUID,
       onError: (error) => this.#log.error({ err: error }, 'ledger not written; it is tried again'),

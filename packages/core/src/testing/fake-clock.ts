@@ -13,11 +13,14 @@ export const settle = async (turns = 4): Promise<void> => {
 /** A clock that stands still until a test advances it. */
 export class FakeClock implements Clock {
   #now = 0;
-  readonly #unixAtStart: number;
+  #unixAtStart: number;
+  readonly #turns: number | undefined;
   readonly #timers = new Set<Timer>();
 
-  constructor(unixMs = 1_700_000_000_000) {
+  /** `turns` of the event loop pass before each timer: one is enough where nothing touches the machine. */
+  constructor(unixMs = 1_700_000_000_000, turns?: number) {
     this.#unixAtStart = unixMs;
+    this.#turns = turns;
   }
 
   now(): number {
@@ -39,10 +42,21 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Sets the time of people forward or back, as a correction does; the one for durations goes on as it was. */
+  correct(byMs: number): void {
+    this.#unixAtStart += byMs;
+  }
+
+  /** Lets time pass while nothing runs, as when the machine is busy with something else: what fell due runs late. */
+  async stall(forMs: number): Promise<void> {
+    this.#now += forMs;
+    await this.advance(0);
+  }
+
   /** Moves time on, and runs what falls due in the order of its time. */
   async advance(byMs: number): Promise<void> {
     // What was just begun may still be about to set its timers.
-    await settle();
+    await settle(this.#turns);
     const until = this.#now + byMs;
     for (;;) {
       let next: Timer | undefined;
@@ -51,7 +65,7 @@ export class FakeClock implements Clock {
       this.#timers.delete(next);
       this.#now = Math.max(this.#now, next.at);
       next.run();
-      await settle();
+      await settle(this.#turns);
     }
     this.#now = until;
   }

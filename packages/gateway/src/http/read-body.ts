@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CortexError } from '@helexa/core';
+import type { Exchange } from './router.js';
 
 /** After a refusal the client may send this much more, for this long, so that it gets to read why. */
 const lingerBytes = 1 << 20;
@@ -21,8 +22,11 @@ const refuseRest = (request: IncomingMessage, response: ServerResponse): void =>
   });
 };
 
-/** The whole body of a request, or the reason not to take it. */
-export const readBody = (request: IncomingMessage, response: ServerResponse, limitBytes: number): Promise<Buffer> => {
+/** The whole body of a request, or the reason not to take it; one that is ended from outside says why. */
+export const readBody = (
+  { request, response, signal }: Pick<Exchange, 'request' | 'response' | 'signal'>,
+  limitBytes: number,
+): Promise<Buffer> => {
   const encoding = request.headers['content-encoding'];
   const announced = Number(request.headers['content-length'] ?? 0);
   const problem =
@@ -56,9 +60,19 @@ export const readBody = (request: IncomingMessage, response: ServerResponse, lim
       settle();
       reject(new CortexError('request_cancelled', { reason: 'the client left before its request was complete' }));
     };
+    const onAbort = (): void => {
+      // Without a reason of ours the client has left: its connection tells that.
+      if (!CortexError.isInstance(signal.reason)) return;
+      settle();
+      request.pause();
+      refuseRest(request, response);
+      reject(signal.reason);
+    };
     const settle = (): void => {
+      signal.removeEventListener('abort', onAbort);
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     };
+    signal.addEventListener('abort', onAbort);
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });
 };

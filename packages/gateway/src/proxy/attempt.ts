@@ -94,6 +94,20 @@ const failure = (node: NodeState, cause: unknown): CortexError => {
   return new CortexError('upstream_failed', { node: node.name, reason }, { cause });
 };
 
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Why an answer in one piece with status 200 is none; only its ends are looked at. */
+const problemOfAnswer = (headers: IncomingHttpHeaders, answer: Buffer): string | undefined => {
+  if (!/\bjson\b/i.test(String(headers['content-type'] ?? ''))) return undefined;
+  if (/^\s*\{\s*"error"\s*:\s*[{"]/.test(answer.toString('latin1', 0, 64)))
+    return 'it answered with an error under status 200';
+  let end = answer.length - 1;
+  while (end > 0 && (answer[end] as number) <= 0x20) end -= 1;
+  const isWhole = answer[0] === openBrace && answer[end] === closeBrace;
+  return isWhole ? undefined : 'its answer is not a JSON object';
+};
+
 /** Relays one answer of one neuron to the client. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #options: AttemptOptions;
@@ -192,6 +206,11 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #relayEvents(controller: Dispatcher.DispatchController, splitter: EventSplitter, chunk: Buffer): void {
     const whole = splitter.push(chunk);
+    if (splitter.isBroken) {
+      const reason = 'an event of its stream is not JSON';
+      this.#stop(controller, new CortexError('stream_interrupted', { node: this.#options.node.name, reason }));
+      return;
+    }
     if (whole) {
       const events = this.#filter ? this.#filter.push(whole) : whole;
       if (events) this.#release(controller, events);
@@ -255,6 +274,13 @@ class Relay implements Dispatcher.DispatchHandler {
     }
     const rest = this.#filter?.rest();
     if (rest?.length) this.#release(controller, rest);
+    if (!response.headersSent && !this.#splitter && this.#status === 200) {
+      const problem = problemOfAnswer(this.#headers, Buffer.concat(this.#held));
+      if (problem !== undefined) {
+        this.#fail(new CortexError('upstream_failed', { node: node.name, reason: problem }));
+        return;
+      }
+    }
     if (!response.headersSent && busyStatuses.has(this.#status) && this.#options.hasOther?.()) {
       const reason = `it has no room for the request (status ${this.#status})`;
       const error = new CortexError('upstream_failed', { node: node.name, reason });

@@ -4,6 +4,7 @@
  */
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const closingBrace = 0x7d;
 
 /** Enough of an event to tell how it ends a stream. */
 const headBytes = 64;
@@ -21,6 +22,12 @@ export class EventSplitter {
   #atLineStart = true;
   #afterReturn = false;
   #ending: StreamEnding = 'open';
+  #isBroken = false;
+
+  /** True when an event has come whose data is not JSON. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
 
   get ending(): StreamEnding {
     return this.#ending;
@@ -60,14 +67,38 @@ export class EventSplitter {
     return held.length === 0 ? chunk.subarray(0, end) : Buffer.concat([...held, chunk.subarray(0, end)]);
   }
 
-  /** Remembers whether this event ends the stream; the first of a chunk begins in what is held. */
+  /** Remembers what this event says of the stream; the first of a chunk begins in what is held. */
   #note(tail: Buffer, isFirst: boolean): void {
+    const parts = isFirst ? [...this.#held, tail] : [tail];
     let head = '';
-    for (const part of isFirst ? [...this.#held, tail] : [tail]) {
+    for (const part of parts) {
       head += part.toString('latin1', 0, headBytes - head.length);
       if (head.length >= headBytes) break;
     }
     if (endMark.test(head)) this.#ending = 'done';
-    else if (errorMark.test(head)) this.#ending = 'error';
+    else {
+      if (errorMark.test(head)) this.#ending = 'error';
+      this.#isBroken ||= !(head.startsWith('data: {') && endsInBrace(tail)) && !isReadable(Buffer.concat(parts));
+    }
   }
 }
+
+/** Whether a line ends an object; what came in several chunks may have its end in an earlier one. */
+const endsInBrace = (event: Buffer): boolean => {
+  let end = event.length - 1;
+  while (end > 0 && (event[end] === lineFeed || event[end] === carriageReturn)) end -= 1;
+  return event[end] === closingBrace;
+};
+
+/** Whether the data of an event can be read; comments and empty events have none. */
+const isReadable = (event: Buffer): boolean => {
+  const lines = event.toString().split(/\r\n|\r|\n/);
+  const data = lines.flatMap((line) => /^data(?:: ?(.*))?$/.exec(line)?.[1] ?? []).join('\n');
+  if (data.trim() === '') return true;
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
+  }
+};

@@ -5,9 +5,9 @@ export const lostAfterMs = 30_000;
 
 interface Attempt {
   readonly stop: AbortController;
-  /** Absent for what a neuron does not count. */
+  /** Absent for what a neuron does not count, because it takes no time. */
   readonly model: string | undefined;
-  /** Since when the neuron says that it does nothing for this model. */
+  /** Since when the neuron says that it does nothing for this model; of what it does not count, since it was asked. */
   idleSinceMs: number | undefined;
 }
 
@@ -54,7 +54,7 @@ export class InFlight {
   reconcile(node: string, busy: (model: string) => number | undefined, nowMs: number): void {
     const lost: Attempt[] = [];
     for (const attempt of this.#byNode.get(node) ?? []) {
-      const isIdle = attempt.model !== undefined && busy(attempt.model) === 0;
+      const isIdle = attempt.model === undefined || busy(attempt.model) === 0;
       attempt.idleSinceMs = isIdle ? (attempt.idleSinceMs ?? nowMs) : undefined;
       if (attempt.idleSinceMs !== undefined && nowMs - attempt.idleSinceMs >= lostAfterMs) lost.push(attempt);
     }

@@ -100,6 +100,8 @@ export class Broker {
   readonly #history = new LoadHistory();
   readonly #waiters = new Set<Waiter>();
   readonly #jobs = new Map<string, RunningJob>();
+  /** Jobs that have ended at nodes of which no look has succeeded since, and whether one was asked for that began later. */
+  readonly #unsettled = new Map<string, { readonly job: LoadJob; hasLooked: boolean }>();
   readonly #claims = new Map<string, Claim>();
   readonly #setbacks = new Map<string, Setback & { readonly count: number }>();
   readonly #leases = new Map<string, number>();
@@ -147,6 +149,7 @@ export class Broker {
         return { load, usedMs: this.#usedMs.get(key), loadedMs: this.#loadedMs.get(key) };
       },
       job: (node) => this.#jobs.get(node),
+      unsettled: (node) => this.#unsettled.get(node)?.job,
       claim: (node) => this.#claims.get(node),
       setback: (node, model) => this.#setbacks.get(keyOf(node, model)),
       seenMb: (model) => this.#seenMb.get(model),
@@ -255,6 +258,8 @@ export class Broker {
       const error = new CortexError('upstream_failed', { node: name, reason: 'it has stopped answering' });
       this.#jobs.get(name)?.stop.abort(error);
     }
+    const unsettled = this.#unsettled.get(name);
+    if (unsettled?.hasLooked && node.failures === 0) this.#unsettled.delete(name);
     for (const key of [...this.#foreign.keys()]) if (key.startsWith(`${name}\0`)) this.#foreign.delete(key);
     for (const { id, in_flight: running = 0, queue_depth: queued = 0 } of node.health?.models ?? []) {
       const key = keyOf(name, id);
@@ -263,7 +268,8 @@ export class Broker {
     for (const { id, vram_used_mb: usedMb } of node.models) if (usedMb) this.#seenMb.set(id, usedMb);
     for (const key of [...this.#loadedMs.keys()]) {
       const [at, model] = key.split('\0') as [string, string];
-      if (at === name && this.#jobs.get(name)?.model !== model && modelOn(node, model)?.status !== 'loaded') {
+      const job = this.#jobs.get(name) ?? this.#unsettled.get(name)?.job;
+      if (at === name && job?.model !== model && modelOn(node, model)?.status !== 'loaded') {
         this.#loadedMs.delete(key);
       }
     }
@@ -389,13 +395,12 @@ export class Broker {
     void this.#evict(node, job)
       .catch((cause: unknown): Outcome => ({ ok: false, error: asError(model, cause) }))
       .then((outcome) => {
-        this.#jobs.delete(node.name);
+        this.#settle(job);
         if (this.#isClosed) return;
         if (!outcome.ok) {
           this.#usedMs.set(keyOf(node.name, model), effects.now());
           effects.report({ kind: 'unload_failed', node: node.name, model, error: outcome.error });
         }
-        void effects.look(node.name);
         this.changed();
       });
   }
@@ -411,11 +416,27 @@ export class Broker {
       .catch((cause: unknown): Outcome => ({ ok: false, error: asError(entry.id, cause) }))
       .then((outcome) => {
         cancel();
-        this.#jobs.delete(node.name);
+        this.#settle(job, outcome.ok);
         if (this.#isClosed) return;
         this.#end(job, entry.id, outcome);
         this.changed();
       });
+  }
+
+  /** Ends a job. Unless a look has seen what became of it, its node counts as taken until one has. */
+  #settle(job: RunningJob, isSeen = false): void {
+    const { effects, fleet } = this.#options;
+    const answers = (): boolean => fleet().find(({ name }) => name === job.node)?.failures === 0;
+    this.#jobs.delete(job.node);
+    if (this.#isClosed || (isSeen && answers())) return;
+    const rest = { job, hasLooked: false };
+    this.#unsettled.set(job.node, rest);
+    void effects.look(job.node).then(() => {
+      rest.hasLooked = true;
+      if (!answers() || this.#unsettled.get(job.node) !== rest) return;
+      this.#unsettled.delete(job.node);
+      this.changed();
+    });
   }
 
   /** Frees a node of the victims of a job, one after the other. */
@@ -480,8 +501,6 @@ export class Broker {
       return;
     }
     if (!isLost) this.#noteFailure(key, model, outcome);
-    // Victims may have left and the load may go on: only a look can tell.
-    void effects.look(node);
   }
 
   #noteFailure(key: string, model: string, outcome: Outcome & { readonly ok: false }): void {

@@ -18,7 +18,7 @@ export const findRetirements = (view: RouterView): Retirements => {
   let nextMs = Number.POSITIVE_INFINITY;
   const due: { node: NodeState; model: string }[] = [];
   for (const node of view.fleet) {
-    if (!node.healthy || node.kind === 'openai' || view.job(node.name)) continue;
+    if (!node.healthy || node.kind === 'openai' || view.job(node.name) || view.unsettled(node.name)) continue;
     for (const { id, status } of node.models) {
       const entry = view.catalogue.entries.get(id);
       const ttlMs = entry ? ttlOf(view, entry) : 0;

@@ -29,6 +29,7 @@ const viewOf = (fleet: Fleet, catalogue: Catalogue = catalogueOf([]), more: Part
   nowMs: 100_000,
   residence: () => ({ load: 0, usedMs: undefined, loadedMs: undefined }),
   job: () => undefined,
+  unsettled: () => undefined,
   claim: () => undefined,
   setback: () => undefined,
   seenMb: () => undefined,

@@ -6,7 +6,7 @@ import { type CatalogueEntry, CortexError } from '@helexa/core';
 import { modelOn, type NodeState } from '../fleet/fleet.js';
 import { refusal } from '../fleet/refusal.js';
 import { comparePlaces, couldHold, type Place, placeOn } from './placement.js';
-import type { RouterView } from './view.js';
+import type { LoadJob, RouterView } from './view.js';
 
 export interface Ask {
   readonly model: string;
@@ -48,8 +48,16 @@ const affinityWorth = 2;
 
 const loadingStatuses: ReadonlySet<string> = new Set(['loading', 'reloading']);
 
+/** What loads or evicts at a node, or did so with an end that is not known yet. */
+const jobAt = (view: RouterView, node: string): LoadJob | undefined => view.job(node) ?? view.unsettled(node);
+
 const isLeaving = (view: RouterView, node: string, model: string): boolean =>
-  view.job(node)?.victims.includes(model) === true || view.claim(node)?.victims.includes(model) === true;
+  jobAt(view, node)?.victims.includes(model) === true || view.claim(node)?.victims.includes(model) === true;
+
+/** A load of this model runs there, or has ended there without a failure that is known. */
+const isLoading = (view: RouterView, { name, healthy }: NodeState, model: string): boolean =>
+  view.job(name)?.model === model ||
+  (healthy && view.unsettled(name)?.model === model && view.setback(name, model) === undefined);
 
 /** The best node that can answer now: sound ones first, then the conversation's own, then the least busy, then the name. */
 const chooseLoaded = (view: RouterView, ask: Ask, nodes: readonly NodeState[]): NodeState | undefined => {
@@ -64,7 +72,7 @@ const chooseLoaded = (view: RouterView, ask: Ask, nodes: readonly NodeState[]): 
 const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Place): Decision | undefined => {
   const { node, fit, victims, untilMs, devices } = place;
   const claim = view.claim(node.name);
-  const job = view.job(node.name);
+  const job = jobAt(view, node.name);
   const wait = (why: WaitReason, until: number | undefined, behind: readonly string[]): Decision => ({
     kind: 'wait',
     why,
@@ -111,7 +119,7 @@ const decidePlacement = (view: RouterView, ask: Ask, entry: CatalogueEntry): Dec
     return { kind: 'refuse', error: new CortexError('model_load_failed', { model, reason, retryAfterSeconds }, cause) };
   }
   const places = open.map((node) => placeOn(view, entry, node));
-  const isTaken = (node: string): boolean => view.job(node) !== undefined;
+  const isTaken = (node: string): boolean => jobAt(view, node) !== undefined;
   for (const place of places.sort(comparePlaces(isTaken))) {
     const decision = decideAt(view, ask, entry, place);
     if (decision) return decision;
@@ -148,7 +156,7 @@ export const decide = (view: RouterView, ask: Ask): Decision => {
   // Without a catalogue entry there is no other way than the one that says it cannot.
   const node = chooseLoaded(view, ask, servable.length > 0 || entry ? servable : able);
   if (node) return { kind: 'serve', node };
-  const loading = view.fleet.find(({ name }) => view.job(name)?.model === model);
+  const loading = view.fleet.find((each) => isLoading(view, each, model));
   if (loading) return { kind: 'wait', why: 'loading', untilMs: undefined, behind: [model], node: loading.name };
   const statuses = holders.flatMap((each) => modelOn(each, model)?.status ?? []);
   if (statuses.some((status) => loadingStatuses.has(status))) {

@@ -44,6 +44,8 @@ export interface RouterView {
   readonly nowMs: number;
   readonly residence: (node: string, model: string) => Residence;
   readonly job: (node: string) => LoadJob | undefined;
+  /** A job that has ended at a node that was not heard of since: what it left there is not known. */
+  readonly unsettled: (node: string) => LoadJob | undefined;
   readonly claim: (node: string) => Claim | undefined;
   readonly setback: (node: string, model: string) => Setback | undefined;
   /** Memory that a model was seen to need; wins over what the catalogue declares. */

@@ -126,7 +126,7 @@ export const inferenceHandler =
     const { request, response, path, id } = exchange;
     const startedAt = options.clock.now();
     checkMediaType(request.headers['content-type']);
-    const body = await readBody(request, response, options.bodyLimitBytes);
+    const body = await readBody(exchange, options.bodyLimitBytes);
     const headers = headersToNeuron(request.headers, id);
     const openSink = (): AnswerSink => response;
     await relayInference(options, exchange, { ...readModel(body), path, headers, body, openSink, startedAt });

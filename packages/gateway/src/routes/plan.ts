@@ -21,9 +21,10 @@ const refusalOf = (error: CortexError) => {
 /** `POST /fleet/plan`: what a request for a model would cause, without doing any of it. */
 export const planHandler =
   ({ broker, catalogue }: { readonly broker: Broker; readonly catalogue: () => Catalogue }): Handler =>
-  async ({ request, response, principal }) => {
+  async (exchange) => {
+    const { request, response, principal } = exchange;
     checkMediaType(request.headers['content-type']);
-    const parsed = planRequest.safeParse(parseJsonBody(await readBody(request, response, longestBodyBytes)));
+    const parsed = planRequest.safeParse(parseJsonBody(await readBody(exchange, longestBodyBytes)));
     if (!parsed.success) throw bodyError(parsed.error.issues);
     const model = resolveAlias(catalogue(), parsed.data.model);
     checkScope(principal, parsed.data.model, model);

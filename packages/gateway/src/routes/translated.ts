@@ -36,12 +36,12 @@ interface Translated {
 }
 
 const readRequest = async <Schema extends z.ZodType>(
-  { request, response }: Exchange,
+  exchange: Exchange,
   schema: Schema,
   limitBytes: number,
 ): Promise<z.output<Schema>> => {
-  checkMediaType(request.headers['content-type']);
-  const parsed = schema.safeParse(parseJsonBody(await readBody(request, response, limitBytes)));
+  checkMediaType(exchange.request.headers['content-type']);
+  const parsed = schema.safeParse(parseJsonBody(await readBody(exchange, limitBytes)));
   if (!parsed.success) throw bodyError(parsed.error.issues);
   return parsed.data;
 };

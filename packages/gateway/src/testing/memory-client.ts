@@ -59,6 +59,7 @@ export class MemoryClient {
   readonly #socket = new MemorySocket();
   readonly #request: IncomingMessage;
   readonly #response: ClientResponse;
+  readonly #body: Buffer | undefined;
   #ends = 0;
   #isBroken = false;
 
@@ -68,11 +69,18 @@ export class MemoryClient {
       path,
       headers = {},
       body,
-    }: { readonly path: string; readonly headers?: Record<string, string>; readonly body: object },
+      isSlow = false,
+    }: {
+      readonly path: string;
+      readonly headers?: Record<string, string>;
+      readonly body?: object;
+      /** Sends its body when it is told to, not at once. */
+      readonly isSlow?: boolean;
+    },
   ) {
     this.#request = new IncomingMessage(this.#socket as never);
     Object.assign(this.#request, {
-      method: 'POST',
+      method: body ? 'POST' : 'GET',
       url: path,
       httpVersionMajor: 1,
       httpVersionMinor: 1,
@@ -89,8 +97,15 @@ export class MemoryClient {
     this.#socket.on('close', () => {
       if (this.#ends === 0) this.#isBroken = true;
     });
+    this.#body = body && Buffer.from(JSON.stringify(body));
     onRequest(this.#request, this.#response);
-    this.#request.push(Buffer.from(JSON.stringify(body)));
+    if (!isSlow) this.send();
+  }
+
+  /** Sends the body. */
+  send(): void {
+    if (this.#request.complete || this.#socket.destroyed) return;
+    if (this.#body) this.#request.push(this.#body);
     this.#request.complete = true;
     this.#request.push(null);
   }
@@ -102,6 +117,8 @@ export class MemoryClient {
 
   leave(): void {
     this.#socket.destroy();
+    // As the HTTP parser does when a connection goes in the middle of a request.
+    if (!this.#request.complete) this.#request.destroy();
   }
 
   stall(): void {

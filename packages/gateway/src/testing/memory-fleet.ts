@@ -9,11 +9,20 @@ import {
 } from '@helexa/core';
 import { Dispatcher } from 'undici';
 
-/** What a neuron does to one inference request instead of answering well; `after` counts the tokens before it happens. */
+/**
+ * What a neuron does to one inference request instead of answering well; `after` counts the tokens before it happens. `slow` only
+ * comes late, `false` is an error under status 200, `broken` an event, or an answer in one piece, that is no JSON.
+ */
 export type Mishap =
   | { readonly kind: 'status'; readonly status: number }
-  | { readonly kind: 'reset' | 'hang' }
-  | { readonly kind: 'cut' | 'stop' | 'silent' | 'error' | 'torn'; readonly after: number };
+  | { readonly kind: 'reset' | 'hang' | 'slow' | 'false' }
+  | { readonly kind: 'cut' | 'stop' | 'silent' | 'error' | 'torn' | 'broken'; readonly after: number };
+
+/** What becomes of one load: `lost` goes on without its answer, `vanish` is unloaded by somebody else when it is done. */
+export type LoadMishap = 'out_of_memory' | 'fail' | 'refuse' | 'hang' | 'slow' | 'lost' | 'vanish';
+export type UnloadMishap = 'hang' | 'busy' | 'fail' | 'slow';
+/** What one look is answered with. */
+export type LookMishap = 'garbage' | 'other_shape' | 'status';
 
 /** One request at a neuron, and its answer, over a connection that exists only here. */
 class MemoryExchange {
@@ -23,13 +32,20 @@ class MemoryExchange {
   readonly body: string;
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #isOld: boolean;
+  /** True while nothing that is sent arrives. */
+  readonly #isMuted: () => boolean;
   #isPaused = false;
   #queue: (() => void)[] = [];
   isOver = false;
   onGone: () => void = () => {};
+  /** Told what the neuron answered, when it has arrived as a whole; else the error that the connection went with. */
+  onOutcome: (status: number | Error, body: string) => void = () => {};
+  #status = 0;
+  #said = '';
 
-  constructor(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
+  constructor(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, isMuted: () => boolean) {
     this.path = options.path;
+    this.#isMuted = isMuted;
     this.method = options.method;
     this.headers = (options.headers ?? {}) as Record<string, string>;
     this.body = String(options.body ?? '');
@@ -38,7 +54,7 @@ class MemoryExchange {
     const abort = (reason?: Error): void => this.fail(reason ?? new DOMException('aborted', 'AbortError'));
     const resume = (): void => {
       this.#isPaused = false;
-      for (const run of this.#queue.splice(0)) this.#when(run);
+      this.flush();
     };
     this.#resume = resume;
     const controller = {
@@ -66,12 +82,22 @@ class MemoryExchange {
   readonly #resume: () => void;
 
   #when(run: () => void): void {
-    if (this.#isPaused) this.#queue.push(() => run());
+    if (this.#isPaused || this.#isMuted() || this.#queue.length > 0) this.#queue.push(run);
     else if (!this.isOver) run();
+  }
+
+  /** Lets arrive what was held back, in its order. */
+  flush(): void {
+    while (!this.#isPaused && !this.#isMuted() && !this.isOver) {
+      const run = this.#queue.shift();
+      if (!run) return;
+      run();
+    }
   }
 
   head(status: number, headers: Readonly<Record<string, string>>): void {
     this.#when(() => {
+      this.#status = status;
       const raw = Object.entries(headers).flatMap(([name, value]) => [Buffer.from(name), Buffer.from(value)]);
       if (this.#isOld) this.#handler.onHeaders?.(status, raw, this.#resume, '');
       else this.#handler.onResponseStart?.(this.#controller, status, { ...headers }, '');
@@ -81,6 +107,7 @@ class MemoryExchange {
   data(bytes: string | Buffer): void {
     this.#when(() => {
       const chunk = Buffer.from(bytes as string);
+      if (this.#status !== 0 && this.path.startsWith('/models')) this.#said += String(bytes);
       if (!this.#isOld) this.#handler.onResponseData?.(this.#controller, chunk);
       else if (this.#handler.onData?.(chunk) === false) this.#isPaused = true;
     });
@@ -89,6 +116,7 @@ class MemoryExchange {
   end(): void {
     this.#when(() => {
       this.isOver = true;
+      this.onOutcome(this.#status, this.#said);
       if (this.#isOld) this.#handler.onComplete?.([]);
       else this.#handler.onResponseEnd?.(this.#controller, {});
     });
@@ -97,16 +125,20 @@ class MemoryExchange {
   fail(error: Error): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.onOutcome(error, '');
     this.onGone();
     if (this.#isOld) this.#handler.onError?.(error);
     else this.#handler.onResponseError?.(this.#controller, error);
   }
 }
 
+/** With these the gateway knows that its request did not come to the neuron. */
+const neverArrived = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EMFILE', 'UND_ERR_CONNECT_TIMEOUT']);
+
 const lost = (code: string): Error => Object.assign(new Error(code), { code });
 
-/** How many tokens the answer to a body has: the same at every neuron. */
-export const tokensOf = (body: { readonly user?: string }): number => 1 + (Number(body.user ?? '0') % 6);
+/** How many tokens the answer to a body has, in whatever dialect it is: as many as its text asks for. */
+export const tokensOf = (body: string): number => Number(/count (\d+)/.exec(body)?.[1] ?? 1);
 
 const words = (model: string, count: number): string[] => Array.from({ length: count }, (_, at) => `${model}${at} é `);
 
@@ -141,13 +173,24 @@ export class MemoryNeuron {
   readonly #options: MemoryNeuronOptions;
   readonly models = new Map<string, 'loading' | 'loaded'>();
   readonly streams = new Set<{ readonly exchange: MemoryExchange; readonly model: string }>();
-  /** Mishaps of the next requests, first one first. */
+  /** Mishaps of the next requests, first one first; and of the next loads, unloads and looks. */
   readonly mishaps: Mishap[] = [];
+  readonly loadMishaps: LoadMishap[] = [];
+  readonly unloadMishaps: UnloadMishap[] = [];
+  readonly lookMishaps: LookMishap[] = [];
+  /** Memory that models need here, where that is not what is usual. */
+  readonly ownSizes = new Map<string, number>();
+  /** Requests of others that a model answers. */
+  readonly strangers = new Map<string, number>();
+  /** What it says that is free beyond what is. */
+  boastMb = 0;
   state: 'up' | 'frozen' | 'down' = 'up';
   /** Loads that were asked for without room for them. */
   overcommitted = 0;
   /** Unloads that were asked for while the model answered somebody. */
   evictedBusy = 0;
+  /** True where several gateways use it, and one cannot know what it does for another. */
+  isShared = false;
   /** Streams that it went on with. */
   resumed = 0;
   #bootMs = 0;
@@ -162,6 +205,7 @@ export class MemoryNeuron {
     this.state = 'down';
     this.#epoch += 1;
     this.models.clear();
+    this.strangers.clear();
     for (const { exchange } of [...this.streams]) exchange.fail(lost('ECONNRESET'));
     this.streams.clear();
   }
@@ -171,10 +215,58 @@ export class MemoryNeuron {
     this.state = 'up';
   }
 
+  /** Goes on as if nothing had been the matter, now and later. */
+  heal(): void {
+    this.revive();
+    this.boastMb = 0;
+    this.strangers.clear();
+    for (const mishaps of [this.mishaps, this.loadMishaps, this.unloadMishaps, this.lookMishaps]) mishaps.length = 0;
+    for (const [id, status] of this.models) if (status === 'loading') this.models.delete(id);
+    this.#loads.clear();
+  }
+
+  sizeOf(model: string): number {
+    return this.ownSizes.get(model) ?? this.#options.sizes[model] ?? 0;
+  }
+
+  get totalMb(): number {
+    return this.#options.totalMb;
+  }
+
+  /** Somebody else has a model unloaded, or loaded; a neuron refuses what cannot be. */
+  unloadByOthers(model: string): void {
+    if (this.state !== 'down' && !this.#isBusy(model)) this.#remove(model);
+  }
+
+  loadByOthers(model: string): void {
+    if (this.state === 'down' || this.models.has(model) || this.usedMb + this.sizeOf(model) > this.totalMb) return;
+    this.models.set(model, 'loading');
+    this.#later(this.#options.loadMs, () => {
+      if (this.models.has(model)) this.models.set(model, 'loaded');
+    });
+  }
+
+  #isBusy(model: string): boolean {
+    return (this.strangers.get(model) ?? 0) > 0 || [...this.streams].some((stream) => stream.model === model);
+  }
+
+  /** A load of it ends with it. */
+  #remove(model: string): void {
+    this.models.delete(model);
+    this.#loads.get(model)?.();
+  }
+
+  /** What ends a load before its time. */
+  readonly #loads = new Map<string, () => void>();
+
   handle(exchange: MemoryExchange): void {
     if (this.state === 'down') return void exchange.fail(lost('ECONNREFUSED'));
     if (this.state === 'frozen') return;
     const { path, body } = exchange;
+    const look = path === '/models' ? this.lookMishaps.shift() : undefined;
+    if (look === 'status') return void this.#json(exchange, 500, {});
+    if (look === 'garbage') return void this.#text(exchange, 200, '[{"id":');
+    if (look === 'other_shape') return void this.#json(exchange, 200, { models: [] });
     if (path === '/models')
       return void this.#json(
         exchange,
@@ -189,6 +281,9 @@ export class MemoryNeuron {
     const fields = JSON.parse(body) as Fields;
     if (path === '/models/load') return void this.#load(exchange, fields.model_id ?? '');
     if (path === '/models/unload') return void this.#unload(exchange, fields.model_id ?? '');
+    if (path === '/tokenize') {
+      return void this.#json(exchange, 200, { count: tokensOf(body), max_model_len: 100, tokens: [] });
+    }
     this.#answer(exchange, fields);
   }
 
@@ -204,11 +299,11 @@ export class MemoryNeuron {
   }
 
   #entry(id: string, status: string) {
-    return { id, status, vram_used_mb: this.#options.sizes[id] ?? 0, devices: [0] };
+    return { id, status, vram_used_mb: this.sizeOf(id), devices: [0] };
   }
 
   get usedMb(): number {
-    return [...this.models.keys()].reduce((sum, id) => sum + (this.#options.sizes[id] ?? 0), 0);
+    return [...this.models.keys()].reduce((sum, id) => sum + this.sizeOf(id), 0);
   }
 
   #health() {
@@ -216,45 +311,67 @@ export class MemoryNeuron {
     const live = [...this.streams];
     return {
       uptime_secs: Math.floor((clock.now() - this.#bootMs) / 1000),
-      devices: [{ index: 0, vram_free_mb: totalMb - this.usedMb }],
+      devices: [{ index: 0, vram_free_mb: totalMb - this.usedMb + this.boastMb }],
       models: [...this.models.keys()].map((id) => ({
         id,
-        in_flight: live.filter(({ model }) => model === id).length,
+        in_flight: live.filter(({ model }) => model === id).length + (this.strangers.get(id) ?? 0),
         queue_depth: 0,
         max_in_flight: 8,
       })),
     };
   }
 
-  #json(exchange: MemoryExchange, status: number, value: unknown): void {
+  #text(exchange: MemoryExchange, status: number, text: string): void {
     exchange.head(status, { 'content-type': 'application/json' });
-    exchange.data(JSON.stringify(value));
+    exchange.data(text);
     exchange.end();
   }
 
+  #json(exchange: MemoryExchange, status: number, value: unknown): void {
+    this.#text(exchange, status, JSON.stringify(value));
+  }
+
   #load(exchange: MemoryExchange, model: string): void {
-    if (this.models.has(model)) return void this.#json(exchange, 200, {});
-    const size = this.#options.sizes[model] ?? 0;
-    if (this.usedMb + size > this.#options.totalMb) {
-      this.overcommitted += 1;
+    const { loadMs } = this.#options;
+    if (this.models.get(model) === 'loaded') return void this.#json(exchange, 200, {});
+    const mishap = this.loadMishaps.shift();
+    const size = this.sizeOf(model);
+    if (mishap === 'fail') return void this.#json(exchange, 500, { error: { code: 'device_failed' } });
+    if (mishap === 'refuse') return void this.#json(exchange, 422, { error: { code: 'repo_unsupported' } });
+    const isNew = !this.models.has(model);
+    const isTight = isNew && this.usedMb + size > this.totalMb;
+    if (isTight) this.overcommitted += 1;
+    if (isTight || mishap === 'out_of_memory') {
       const error = { code: 'model_does_not_fit', message: 'no room', required_mb: size };
       return void this.#json(exchange, 422, { error });
     }
-    this.models.set(model, 'loading');
+    if (isNew) this.models.set(model, 'loading');
+    // A load outlives whoever asked for it.
     exchange.onGone = () => {};
-    this.#later(this.#options.loadMs, () => {
-      this.models.set(model, 'loaded');
+    if (mishap === 'lost') exchange.fail(lost('ECONNRESET'));
+    if (mishap === 'hang') return;
+    this.#loads.set(model, () => this.#json(exchange, 409, { error: { code: 'request_cancelled' } }));
+    this.#later(mishap === 'slow' ? loadMs * 8 : loadMs, () => {
+      if (!this.models.has(model)) return;
+      this.#loads.delete(model);
+      if (mishap === 'vanish') this.models.delete(model);
+      else this.models.set(model, 'loaded');
       this.#json(exchange, 200, {});
     });
   }
 
   #unload(exchange: MemoryExchange, model: string): void {
-    if ([...this.streams].some((stream) => stream.model === model)) {
-      this.evictedBusy += 1;
-      return void this.#json(exchange, 409, { error: { code: 'model_in_use' } });
-    }
-    this.models.delete(model);
-    this.#json(exchange, 200, {});
+    const mishap = this.unloadMishaps.shift();
+    if (mishap === 'hang') return;
+    if (mishap === 'fail') return void this.#json(exchange, 500, { error: { code: 'unload_stalled' } });
+    const isBusy = this.#isBusy(model);
+    // What others do is not this gateway's to know.
+    if (isBusy && (this.strangers.get(model) ?? 0) === 0 && !this.isShared) this.evictedBusy += 1;
+    if (isBusy || mishap === 'busy') return void this.#json(exchange, 409, { error: { code: 'model_in_use' } });
+    this.#later(mishap === 'slow' ? 20_000 : 0, () => {
+      this.#remove(model);
+      this.#json(exchange, 200, {});
+    });
   }
 
   #answer(exchange: MemoryExchange, fields: Fields): void {
@@ -272,26 +389,38 @@ export class MemoryNeuron {
       });
     }
     if (mishap?.kind === 'reset') return void exchange.fail(lost('ECONNRESET'));
+    if (mishap?.kind === 'false') {
+      return void this.#json(exchange, 200, { error: { code: 'scripted', message: 'scripted', type: 'api_error' } });
+    }
     const stream = { exchange, model };
     if (mishap?.kind === 'hang') return;
     this.streams.add(stream);
     const over = (): void => void this.streams.delete(stream);
     exchange.onGone = over;
-    const count = tokensOf(fields);
-    if (fields.stream === true) this.#stream(exchange, fields, count, mishap, over);
-    else
-      this.#later(this.#options.stepMs * count, () => {
-        over();
-        if (mishap) return void exchange.fail(lost('ECONNRESET'));
-        const message = { role: 'assistant', content: expectedText(model, count) };
-        this.#json(exchange, 200, {
-          id: 'x',
-          object: 'chat.completion',
-          created: 1,
-          model,
-          choices: [{ index: 0, message, finish_reason: 'stop' }],
-        });
-      });
+    const count = tokensOf(exchange.body);
+    const begin = (): void => {
+      if (exchange.isOver) over();
+      else if (fields.stream === true) this.#stream(exchange, fields, count, mishap, over);
+      else this.#later(this.#options.stepMs * count, () => this.#whole(exchange, model, count, mishap, over));
+    };
+    if (mishap?.kind === 'slow') this.#later(4000, begin);
+    else begin();
+  }
+
+  #whole(exchange: MemoryExchange, model: string, count: number, mishap: Mishap | undefined, over: () => void): void {
+    over();
+    if (exchange.isOver) return;
+    if (mishap?.kind === 'broken') return void this.#text(exchange, 200, '{"id":"x","choices":[{"index"');
+    if (mishap && mishap.kind !== 'slow') return void exchange.fail(lost('ECONNRESET'));
+    const message = { role: 'assistant', content: expectedText(model, count) };
+    this.#json(exchange, 200, {
+      id: 'x',
+      object: 'chat.completion',
+      created: 1,
+      model,
+      choices: [{ index: 0, message, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 3, completion_tokens: count, total_tokens: 3 + count },
+    });
   }
 
   #stream(exchange: MemoryExchange, fields: Fields, count: number, mishap: Mishap | undefined, over: () => void): void {
@@ -329,12 +458,13 @@ export class MemoryNeuron {
     if (kind === 'silent') return;
     over();
     if (kind === 'torn') exchange.data('data: {"id":"half');
+    if (kind === 'broken') exchange.data('data: {"id":"half\n\n');
     if (kind === 'error') {
       exchange.data(
         encodeSse(JSON.stringify({ error: { code: 'device_failed', type: 'api_error', message: 'x', param: null } })),
       );
     }
-    if (kind === 'stop' || kind === 'error') exchange.end();
+    if (kind === 'stop' || kind === 'error' || kind === 'broken') exchange.end();
     else exchange.fail(lost('ECONNRESET'));
   }
 }
@@ -343,30 +473,112 @@ interface Fields {
   readonly model?: string;
   readonly model_id?: string;
   readonly stream?: boolean;
-  readonly user?: string;
   readonly cortex_resume?: StreamResume;
 }
 
-/** The way to neurons in memory, with a delay and no sockets. */
+/** What a neuron has told a gateway, or the gateway has made of it: what it has to know of the memory there. */
+interface Known {
+  readonly models: Map<string, number>;
+  /** Loads without an answer yet. */
+  readonly running: Set<string>;
+  /** Loads that ended without an answer, until a look that begins later, by the number of the message. */
+  readonly unknown: Map<string, number>;
+}
+
+/** The way of one gateway to neurons in memory, with a delay and no sockets. */
 export class MemoryNetwork extends Dispatcher {
   readonly #neurons: ReadonlyMap<string, MemoryNeuron>;
   readonly #clock: Clock;
+  readonly #known: ReadonlyMap<string, Known>;
+  readonly #open = new Set<{ readonly name: string; readonly exchange: MemoryExchange }>();
   /** Neurons that nothing reaches. */
   readonly partitioned = new Set<string>();
+  /** Neurons that are reached, and whose answers wait until the way back is open again. */
+  readonly muted = new Set<string>();
+  /** Codes with which connections to a neuron fail. */
+  readonly failing = new Map<string, string>();
+  /** How long a request is on its way; one of two never arrives, and is told so after five seconds. */
+  readonly lossy = new Map<string, number>();
+  /** Loads that this gateway asked for although it had to know that there was no room. */
+  readonly overcommits: string[] = [];
+  #messages = 0;
 
   constructor(neurons: ReadonlyMap<string, MemoryNeuron>, clock: Clock) {
     super();
     this.#neurons = neurons;
     this.#clock = clock;
+    this.#known = new Map(
+      [...neurons.keys()].map((name) => [name, { models: new Map(), running: new Set(), unknown: new Map() }]),
+    );
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const exchange = new MemoryExchange(options, handler);
     const name = new URL(String(options.origin)).hostname;
-    this.#clock.after(1, () => {
-      if (!exchange.isOver && !this.partitioned.has(name)) this.#neurons.get(name)?.handle(exchange);
+    const exchange = new MemoryExchange(options, handler, () => this.muted.has(name));
+    const neuron = this.#neurons.get(name) as MemoryNeuron;
+    const open = { name, exchange };
+    this.#open.add(open);
+    const note = this.#noter(neuron, name, exchange);
+    exchange.onOutcome = (status, body) => {
+      this.#open.delete(open);
+      note(status, body);
+    };
+    const message = this.#messages++;
+    const code = this.failing.get(name);
+    const delayMs = this.lossy.get(name) ?? 1;
+    const isLost = this.lossy.has(name) && message % 2 === 0;
+    this.#clock.after(isLost ? 5000 : delayMs, () => {
+      if (exchange.isOver || this.partitioned.has(name)) return;
+      if (isLost || code !== undefined) exchange.fail(lost(code ?? 'UND_ERR_CONNECT_TIMEOUT'));
+      else neuron.handle(exchange);
     });
     return true;
+  }
+
+  /** The way to a neuron, or to all, is open again. */
+  heal(name?: string): void {
+    for (const fault of [this.partitioned, this.muted, this.failing, this.lossy]) {
+      if (name === undefined) fault.clear();
+      else fault.delete(name);
+    }
+    for (const { exchange } of [...this.#open]) exchange.flush();
+  }
+
+  /** Keeps what the gateway knows of a neuron's memory by this exchange, and notes a load that cannot fit by it. */
+  #noter(neuron: MemoryNeuron, name: string, exchange: MemoryExchange): (status: number | Error, body: string) => void {
+    const known = this.#known.get(name) as Known;
+    const begun = this.#messages;
+    if (exchange.path === '/models') {
+      return (status, body) => {
+        if (status !== 200 || !body.endsWith(']')) return;
+        known.models.clear();
+        const told = JSON.parse(body) as readonly { readonly id: string; readonly vram_used_mb: number }[];
+        for (const { id, vram_used_mb: mb } of told) known.models.set(id, mb);
+        for (const [model, since] of known.unknown) if (since <= begun) known.unknown.delete(model);
+      };
+    }
+    const model = exchange.path.startsWith('/models/') ? (JSON.parse(exchange.body) as Fields).model_id : undefined;
+    if (model === undefined) return () => {};
+    if (exchange.path === '/models/unload') {
+      return (status) => {
+        if (status === 200 || status === 404) known.models.delete(model);
+      };
+    }
+    const others = new Map([...known.models].filter(([id]) => id !== model));
+    for (const id of [...known.running, ...known.unknown.keys()]) if (id !== model) others.set(id, neuron.sizeOf(id));
+    const usedMb = [...others.values()].reduce((sum, mb) => sum + mb, neuron.sizeOf(model));
+    // A model that needs more here than elsewhere surprises everybody.
+    const isKnown = ![...this.#neurons.values()].some(({ ownSizes }) => ownSizes.has(model));
+    if (usedMb > neuron.totalMb && isKnown) {
+      this.overcommits.push(`${model} on ${name} beside ${[...others.keys()].join(', ')} at ${this.#clock.now()}`);
+    }
+    known.running.add(model);
+    return (status) => {
+      known.running.delete(model);
+      if (status instanceof Error) {
+        if (!neverArrived.has((status as { code?: string }).code ?? '')) known.unknown.set(model, this.#messages);
+      } else if (status < 300) known.models.set(model, neuron.sizeOf(model));
+    };
   }
 
   override close(): Promise<void>;
