@@ -18,7 +18,11 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
   for (const name of packages) {
     const cwd = join(root, 'packages', name);
     if (!existsSync(join(cwd, 'binding.gyp'))) return { built: false, code: 1, reason: `'${name}' has no binding.gyp` };
-    const sources = Math.max(newestIn(join(cwd, 'native')), changedAt(join(cwd, 'binding.gyp')));
+    const sources = Math.max(
+      newestIn(join(root, 'packages/graph/native')),
+      newestIn(join(cwd, 'native')),
+      changedAt(join(cwd, 'binding.gyp')),
+    );
     if (prebuild && newestIn(join(cwd, 'prebuilds')) > sources) continue;
     // prebuildify passes no flags on to node-gyp: jobs and headers reach it through the environment.
     const env = { ...process.env, JOBS: '2', ...(headers ? { npm_config_nodedir: headers } : {}) };

@@ -1,8 +1,12 @@
 {
   # -Dsanitize=address|undefined|thread builds an instrumented addon (see README.md).
-  'variables': { 'sanitize%': '' },
+  'variables': {
+    'sanitize%': '',
+    # What is shared with other backends is compiled from the sources that @helexa/graph ships.
+    'graph%': '<!(node graph-folder.js)',
+  },
   'target_defaults': {
-    'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include")'],
+    'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include")', '<(graph)/native'],
     'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_ADDON_API_REQUIRE_BASIC_FINALIZERS'],
     'cflags': ['-fPIC'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-fno-exceptions', '-fno-rtti', '-O2'],
@@ -31,8 +35,16 @@
     {
       'target_name': 'cortex_cpu',
       'sources': [
+        '<(graph)/native/cortex/bridge/device.cc',
+        '<(graph)/native/cortex/program/check_op.cc',
+        '<(graph)/native/cortex/program/checker.cc',
+        '<(graph)/native/cortex/program/decode.cc',
+        '<(graph)/native/cortex/program/hazards.cc',
+        '<(graph)/native/cortex/program/op_facts.cc',
+        '<(graph)/native/cortex/program/step.cc',
+        '<(graph)/native/cortex/runtime/device_thread.cc',
+        '<(graph)/native/cortex/runtime/thread_name.cc',
         'native/addon.cc',
-        'native/bridge/device.cc',
         'native/bridge/model.cc',
         'native/bridge/quantise.cc',
         'native/bridge/read_spec.cc',
@@ -81,17 +93,10 @@
         'native/ops/silu.cc',
         'native/ops/store_features.cc',
         'native/ops/swiglu.cc',
-        'native/program/check_op.cc',
-        'native/program/checker.cc',
-        'native/program/decode.cc',
-        'native/program/hazards.cc',
         'native/program/interpreter.cc',
         'native/program/model.cc',
-        'native/program/op_facts.cc',
-        'native/program/step.cc',
         'native/quantise/quantise.cc',
         'native/quantise/scale_search.cc',
-        'native/runtime/device_thread.cc',
         'native/runtime/memory.cc',
         'native/runtime/read_bandwidth.cc',
         'native/runtime/team.cc',

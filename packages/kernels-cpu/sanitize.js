@@ -22,6 +22,7 @@ function testAddon(runtime) {
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(here, 'binding.gyp'), join(folder, 'binding.gyp'));
   copyFileSync(join(here, 'package.json'), join(folder, 'package.json'));
+  copyFileSync(join(here, 'graph-folder.js'), join(folder, 'graph-folder.js'));
   if (!existsSync(join(folder, 'native'))) symlinkSync(join(here, 'native'), join(folder, 'native'));
   const headers = nodeHeaders();
   const nodedir = headers ? [`--nodedir=${headers}`] : [];
@@ -49,13 +50,15 @@ const instructionSets = {
 };
 
 function testRaces() {
+  const shared = join(dirname(createRequire(import.meta.url).resolve('@helexa/graph/package.json')), 'native');
   const folder = join(here, '.cortex', 'sanitize-thread');
   mkdirSync(folder, { recursive: true });
-  const flags = ['-std=c++20', '-O1', '-g', '-fsanitize=thread', '-ffp-contract=off', '-w'];
-  const sources = ['runtime', 'program', 'ops', 'simd', 'matmul'].flatMap((name) =>
-    readdirSync(join(here, 'native', name))
+  const flags = ['-std=c++20', '-O1', '-g', '-fsanitize=thread', '-ffp-contract=off', '-w', `-I${shared}`];
+  const own = ['runtime', 'program', 'ops', 'simd', 'matmul'].map((name) => join(here, 'native', name));
+  const sources = [...own, join(shared, 'cortex/runtime'), join(shared, 'cortex/program')].flatMap((place) =>
+    readdirSync(place)
       .filter((file) => file.endsWith('.cc'))
-      .map((file) => join(here, 'native', name, file)),
+      .map((file) => join(place, file)),
   );
   const objects = [...sources, join(here, 'native/test/race_test.cc')].map((source) => {
     const object = join(folder, `${basename(join(source, '..'))}-${basename(source)}.o`);

@@ -1,2 +1,1 @@
 export { type CpuBackendOptions, cpuBackend } from './cpu-backend.js';
-export { renderOpcodesHeader } from './generate-opcodes.js';

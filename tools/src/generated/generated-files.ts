@@ -1,4 +1,4 @@
-import { renderOpcodesHeader } from '@helexa/kernels-cpu';
+import { renderOpcodesHeader } from '@helexa/graph/native';
 import { renderCliPage } from './cli-page.js';
 import { renderConfigPage } from './config-page.js';
 import { renderErrorsPage } from './errors-page.js';
@@ -15,6 +15,6 @@ export async function generatedFiles(root: string): Promise<GeneratedFile[]> {
     { path: 'docs/reference/errors.md', content: renderErrorsPage() },
     { path: 'docs/reference/config.md', content: renderConfigPage(root) },
     { path: 'docs/reference/cli.md', content: await renderCliPage(root) },
-    { path: 'packages/kernels-cpu/native/generated/opcodes.h', content: renderOpcodesHeader() },
+    { path: 'packages/graph/native/cortex/generated/opcodes.h', content: renderOpcodesHeader() },
   ];
 }

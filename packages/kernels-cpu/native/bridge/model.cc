@@ -4,7 +4,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/read_bandwidth.h"
 #include "../runtime/topology.h"
-#include "device.h"
+#include <cortex/bridge/device.h>
 #include "read_spec.h"
 
 namespace cortex::bridge {
@@ -71,7 +71,7 @@ Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) 
 
 }  // namespace
 
-Napi::Value create_device(const Napi::CallbackInfo& info) { return wrap(info.Env(), Device::create(info.Env())); }
+Napi::Value create_device(const Napi::CallbackInfo& info) { return wrap(info.Env(), Device::create(info.Env(), "cpu-dev-0")); }
 
 Napi::Value close_device(const Napi::CallbackInfo& info) { return device_of(info)->close(info.Env()); }
 

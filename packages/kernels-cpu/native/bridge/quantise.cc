@@ -1,8 +1,8 @@
 #include "quantise.h"
 
 #include "../quantise/quantise.h"
-#include "../runtime/status.h"
-#include "device.h"
+#include <cortex/runtime/status.h>
+#include <cortex/bridge/device.h>
 
 namespace cortex::bridge {
 

@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "format.h"
+#include <cortex/program/format.h>
 
 namespace cortex::matmul {
 

@@ -1,7 +1,7 @@
 // The ops of this backend.
 #pragma once
 
-#include "../program/op_facts.h"
+#include <cortex/program/op_facts.h>
 
 namespace cortex {
 

@@ -7,11 +7,11 @@
 
 #include "../runtime/barrier.h"
 #include "../runtime/memory.h"
-#include "../runtime/status.h"
+#include <cortex/runtime/status.h>
 #include "../runtime/team.h"
-#include "decode.h"
+#include <cortex/program/decode.h>
 #include "model_spec.h"
-#include "step.h"
+#include <cortex/program/step.h>
 
 namespace cortex {
 

@@ -5,7 +5,7 @@
 
 #include "../matmul/matmul.h"
 #include "../simd/kernels.h"
-#include "spec.h"
+#include <cortex/program/spec.h>
 
 namespace cortex {
 

@@ -1,7 +1,7 @@
 // How fast this machine reads memory: the roof under which decoding stays.
 #pragma once
 
-#include "status.h"
+#include <cortex/runtime/status.h>
 
 namespace cortex {
 

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include <cortex/runtime/thread_name.h>
+
 #include "topology.h"
 
 namespace cortex {

@@ -75,12 +75,4 @@ void pin_thread(int processor) {
 #endif
 }
 
-void name_thread(const char* name) {
-#ifdef __linux__
-  pthread_setname_np(pthread_self(), name);
-#else
-  static_cast<void>(name);
-#endif
-}
-
 }  // namespace cortex

@@ -17,6 +17,4 @@ Topology topology();
 // Keeps the calling thread on one processor; where that is not possible the thread stays free, which is only slower.
 void pin_thread(int processor);
 
-void name_thread(const char* name);
-
 }  // namespace cortex

@@ -1,7 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../generated/opcodes.h"
+#include <cortex/generated/opcodes.h>
 #include "kernels.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)

@@ -1,7 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../generated/opcodes.h"
+#include <cortex/generated/opcodes.h>
 #include "kernels.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)

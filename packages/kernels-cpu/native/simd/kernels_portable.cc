@@ -1,7 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../generated/opcodes.h"
+#include <cortex/generated/opcodes.h>
 #include "kernels.h"
 
 namespace cortex::portable_kernels {

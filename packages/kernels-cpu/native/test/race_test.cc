@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "../program/model.h"
-#include "../runtime/device_thread.h"
+#include <cortex/runtime/device_thread.h>
 
 using namespace cortex;
 
@@ -182,7 +182,7 @@ int main() {
   }
   std::atomic<int> done{0};
   {
-    DeviceThread device;
+    DeviceThread device("cpu-dev-0");
     for (int i = 0; i < 4; ++i) device.submit([&done] { done += run_model(1, 2, 5) == 0 ? 1 : 0; });
     while (done.load() < 4) std::this_thread::yield();
     device.stop();

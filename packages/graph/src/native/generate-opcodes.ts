@@ -1,15 +1,6 @@
-import type { OpSignature } from '@helexa/graph';
-import {
-  header,
-  instructionWords,
-  layoutFields,
-  opcodes,
-  pageTokens,
-  patchPlace,
-  sampled,
-  sampling,
-  word,
-} from '@helexa/graph';
+import { type OpSignature, opcodes } from '../opcodes.js';
+import { instructionWords, pageTokens, word } from '../program.js';
+import { header, layoutFields, patchPlace, sampled, sampling } from '../step.js';
 
 const isOptional = (role: string): boolean => role.endsWith('?');
 const isVariadic = (role: string): boolean => role.endsWith('...');
@@ -77,7 +68,7 @@ function renderSignature(name: string, signature: OpSignature): string {
   return `    {${fields.join(', ')}},`;
 }
 
-/** The C++ view of the instruction set and the step buffer; the committed `native/generated/opcodes.h` equals it. */
+/** The C++ view of the instruction set and the step buffer; the committed `native/cortex/generated/opcodes.h` equals it. */
 export function renderOpcodesHeader(): string {
   const entries = Object.entries(opcodes) as [string, OpSignature][];
   const lines = [

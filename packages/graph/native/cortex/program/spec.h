@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "../generated/opcodes.h"
-#include "../matmul/format.h"
+#include "format.h"
 
 namespace cortex {
 

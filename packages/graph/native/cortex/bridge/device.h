@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "../runtime/device_thread.h"
@@ -27,7 +29,10 @@ struct Job {
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
-  static std::shared_ptr<Device> create(Napi::Env env);
+  // Its thread has this name.
+  static std::shared_ptr<Device> create(Napi::Env env, std::string name);
+
+  explicit Device(std::string name) : thread_(std::move(name)) {}
 
   // The promise resolves to the job's result, or to a failure array.
   Napi::Promise submit(Napi::Env env, std::unique_ptr<Job> job);

@@ -1,6 +1,7 @@
 // The formats of weights, and the sizes that a program is proven with.
 //
-// Everything here is static on purpose, as in common_layout.h.
+// Everything here is static on purpose: files of different instruction sets include it, and an inline function that the
+// linker shares between them could carry instructions that the machine lacks.
 #pragma once
 
 #include <cstddef>

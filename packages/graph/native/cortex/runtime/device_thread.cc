@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "topology.h"
+#include "thread_name.h"
 
 namespace cortex {
 
-DeviceThread::DeviceThread() : thread_(&DeviceThread::loop, this) {}
+DeviceThread::DeviceThread(std::string name) : name_(std::move(name)), thread_(&DeviceThread::loop, this) {}
 
 DeviceThread::~DeviceThread() { stop(); }
 
@@ -31,7 +31,7 @@ void DeviceThread::stop() {
 }
 
 void DeviceThread::loop() {
-  name_thread("cpu-dev-0");
+  name_thread(name_.c_str());
   for (;;) {
     std::function<void()> job;
     {

@@ -5,13 +5,15 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace cortex {
 
 class DeviceThread {
  public:
-  DeviceThread();
+  // Named for the tools of the operating system, such as `cpu-dev-0`.
+  explicit DeviceThread(std::string name);
   ~DeviceThread();
   DeviceThread(const DeviceThread&) = delete;
   DeviceThread& operator=(const DeviceThread&) = delete;
@@ -25,6 +27,7 @@ class DeviceThread {
  private:
   void loop();
 
+  std::string name_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;

@@ -2,10 +2,10 @@
 
 namespace cortex::bridge {
 
-std::shared_ptr<Device> Device::create(Napi::Env env) {
-  auto device = std::make_shared<Device>();
+std::shared_ptr<Device> Device::create(Napi::Env env, std::string name) {
+  auto device = std::make_shared<Device>(std::move(name));
   device->self_ = device;
-  device->wake_ = Wake::New(env, "cortex cpu device", 0, 1, device.get());
+  device->wake_ = Wake::New(env, "cortex device", 0, 1, device.get());
   // An idle device must not keep the process alive.
   device->wake_.Unref(env);
   // Added after the wake: hooks run in reverse order, so the thread ends before its wake does.

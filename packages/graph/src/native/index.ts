@@ -1,0 +1,1 @@
+export { renderOpcodesHeader } from './generate-opcodes.js';
