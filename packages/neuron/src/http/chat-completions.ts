@@ -6,7 +6,6 @@ import {
   chatChunks,
   chatCompletionRequest,
   resumeField,
-  toOpenAiError,
 } from '@helexa/core';
 import { defaultOutputTokens } from '../engine/context-limit.js';
 import type { GenerationEvent, TokenLogprob } from '../engine/events.js';
@@ -15,12 +14,11 @@ import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
 import { withImages } from './chat-images.js';
 import { toTemplateMessages } from './chat-messages.js';
-import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
-import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
+import { readContinuity, type StreamItem, streamAnswer } from './checkpoints.js';
+import { type Exchange, readBody, sendJson } from './exchange.js';
 import { type InferenceContext, observed, serverTiming, toWireUsage } from './generation-run.js';
 import { principalOf } from './principal.js';
 import { readMaxTokens, readSampling, refuseUnless, refuseUnlessGenerating } from './sampling-request.js';
-import { SseStream } from './sse-stream.js';
 import { wantedAnswer } from './wanted-answer.js';
 
 /** `POST /v1/chat/completions`. */
@@ -49,17 +47,9 @@ export async function chatCompletions(exchange: Exchange, context: InferenceCont
     sendJson(exchange, 200, whole, serverTiming(whole.usage));
     return;
   }
-  const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);
-  try {
-    const sendsUsage = body.stream_options?.include_usage === true;
-    await writeStream(stream, chatStream(events, request.choices, answer, sendsUsage), continuity);
-  } catch (error) {
-    const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
-    if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);
-    await stream.fail(wire);
-    return;
-  }
-  await stream.finish();
+  const sendsUsage = body.stream_options?.include_usage === true;
+  const items = chatStream(events, request.choices, answer, sendsUsage);
+  await streamAnswer(exchange, context.clock, items, continuity);
 }
 
 /** A chat request as the engine takes it; refuses by name what would change the answer and cannot be honoured. */

@@ -1,14 +1,16 @@
 import {
+  type Clock,
   CortexError,
   checkpointHeader,
   encodeCheckpoint,
   encodeSse,
   type StreamResume,
   streamResume,
+  toOpenAiError,
 } from '@helexa/core';
 import type { ServedModel } from '../model/served-model.js';
-import type { Exchange } from './exchange.js';
-import type { SseStream } from './sse-stream.js';
+import { type Exchange, logRejection } from './exchange.js';
+import { SseStream } from './sse-stream.js';
 
 /** Whether a stream says its checkpoints, and what it goes on from. */
 export interface StreamContinuity {
@@ -42,8 +44,27 @@ export function readContinuity(
 /** One thing that a streamed answer says. */
 export type StreamItem = { readonly chunk: unknown } | { readonly token: number | null } | 'resumed';
 
+/** Answers with a stream: its items, then its proper end, or the error that came in between. */
+export async function streamAnswer(
+  exchange: Exchange,
+  clock: Clock,
+  items: AsyncIterable<StreamItem>,
+  continuity: StreamContinuity,
+): Promise<void> {
+  const stream = new SseStream(exchange.response, clock, exchange.signal, continuity.headers);
+  try {
+    await writeStream(stream, items, continuity);
+  } catch (error) {
+    const { status, body, cause } = toOpenAiError(error, 'neuron');
+    if (!exchange.signal.aborted) logRejection(exchange, status, body.error, cause);
+    await stream.fail(body);
+    return;
+  }
+  await stream.finish();
+}
+
 /** Writes a streamed answer; with checkpoints, what a token made and its checkpoint leave together. */
-export async function writeStream(
+async function writeStream(
   stream: SseStream,
   items: AsyncIterable<StreamItem>,
   { checkpoints, resume }: StreamContinuity,

@@ -7,14 +7,13 @@ import {
   completionRequest,
   resumeField,
   type StreamIdentity,
-  toOpenAiError,
 } from '@helexa/core';
 import type { FinishReason, GenerationEvent, TokenLogprob } from '../engine/events.js';
 import type { GenerationRequest } from '../engine/generation.js';
 import type { ServedModel } from '../model/served-model.js';
 import type { Tokenizer } from '../text/tokenizer/tokenizer.js';
-import { readContinuity, type StreamItem, writeStream } from './checkpoints.js';
-import { type Exchange, logRejection, readBody, sendJson } from './exchange.js';
+import { readContinuity, type StreamItem, streamAnswer } from './checkpoints.js';
+import { type Exchange, readBody, sendJson } from './exchange.js';
 import {
   addUsage,
   type InferenceContext,
@@ -26,7 +25,6 @@ import {
 import { principalOf } from './principal.js';
 import { readTexts } from './read-texts.js';
 import { readMaxTokens, readSampling, refuseUnlessGenerating, refuseUnsupported } from './sampling-request.js';
-import { SseStream } from './sse-stream.js';
 import { wantedFormat } from './wanted-answer.js';
 
 /** OpenAI's own default for plain completions. */
@@ -73,17 +71,9 @@ export async function completions(exchange: Exchange, context: InferenceContext)
     sendJson(exchange, 200, { ...identity, object: 'text_completion', ...answer }, serverTiming(answer.usage));
     return;
   }
-  const stream = new SseStream(exchange.response, context.clock, exchange.signal, continuity.headers);
-  try {
-    const sendsUsage = body.stream_options?.include_usage === true;
-    await writeStream(stream, completionStream(merged(prompts, local), makers, identity, sendsUsage), continuity);
-  } catch (error) {
-    const { status, body: wire, cause } = toOpenAiError(error, 'neuron');
-    if (!exchange.signal.aborted) logRejection(exchange, status, wire.error, cause);
-    await stream.fail(wire);
-    return;
-  }
-  await stream.finish();
+  const sendsUsage = body.stream_options?.include_usage === true;
+  const items = completionStream(merged(prompts, local), makers, identity, sendsUsage);
+  await streamAnswer(exchange, context.clock, items, continuity);
 }
 
 /** What a streamed answer says. */
