@@ -1,9 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { createArchitectureRegistry, referenceBackend } from '@helexa/graph';
 import test from 'ava';
-import fc from 'fast-check';
 import { type LoadedModel, loadModel } from '../model/loader.js';
 import { collect, fakeEffects, greedy, requestOf } from '../testing/fake-engine.js';
+import { runRandomSchedules } from '../testing/random-schedules.js';
 import { tinyArchitecture, tinyModelPath } from '../testing/tiny-architecture.js';
 import type { ReuseScope } from './block-manager.js';
 import { Engine } from './engine.js';
@@ -65,36 +64,12 @@ test('Engine gives every request the tokens that it gets alone, in a thousand sc
   }
   t.is(new Set(alone).size, requests.length, 'the answers differ, so that a mix-up would show');
 
-  const one = fc.record({
-    which: fc.nat(requests.length - 1),
-    delay: fc.nat(4),
-    cancelAfter: fc.option(fc.nat(4), { freq: 3 }),
+  await runRandomSchedules({
+    requests,
+    wanted: alone,
+    shapes: shapes.length,
+    engineOn: (shape, reuse) => engineOn(models[shape]!, reuse),
+    maxArrivals: 3,
+    schedules: 1000,
   });
-  const schedule = fc.record({
-    shape: fc.nat(shapes.length - 1),
-    reuse: fc.constantFrom<ReuseScope>('shared', 'group', 'none'),
-    arrivals: fc.array(one, { minLength: 1, maxLength: 3 }),
-  });
-  await fc.assert(
-    fc.asyncProperty(schedule, async ({ shape, reuse, arrivals }) => {
-      const engine = engineOn(models[shape]!, reuse);
-      const texts = await Promise.all(
-        arrivals.map(async ({ which, delay, cancelAfter }) => {
-          for (let index = 0; index < delay; index++) await turn();
-          let text = '';
-          let seen = 0;
-          for await (const event of engine.generate(requests[which]!)) {
-            if (event.type === 'text-delta') text += event.text;
-            if (seen++ === cancelAfter) return null;
-          }
-          return text;
-        }),
-      );
-      await engine.idle();
-      const { pages } = engine.load;
-      await engine.close();
-      return pages.used === 0 && texts.every((text, index) => text === null || text === alone[arrivals[index]!.which]);
-    }),
-    { numRuns: 1000 },
-  );
 });
