@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint, WeightFormat } from '@helexa/core';
+import { seededRandom } from '@helexa/core/testing';
 import {
   attentionBlock,
   type Backend,
@@ -191,17 +192,6 @@ function deltaNet(b: Builder, x: Value, { width }: DeltaSizes): Value {
   return b.linear(b.rmsNormGated(y, b.segment(zba, 0), b.weight('deltaNorm'), width, eps), b.weight('deltaOut'));
 }
 
-/** The same numbers everywhere: a 32-bit generator of its own seed per tensor. */
-function uniform(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Random weights of this config in a file of the system's temporary folder, which `dispose` removes. */
 export function randomCheckpoint(config: RandomModelConfig): { checkpoint: Checkpoint; dispose: () => void } {
   const paper = paperCheckpoint(randomArchitecture.weights(config), { config, format: () => config.format });
@@ -210,7 +200,7 @@ export function randomCheckpoint(config: RandomModelConfig): { checkpoint: Check
   const handle = openSync(file, 'w');
   const tensors = new Map(
     [...paper.tensors.values()].map((entry, index) => {
-      const next = uniform(index + 1);
+      const next = seededRandom(index + 1);
       const elements = entry.shape.reduce((product, size) => product * size, 1);
       const isVector = entry.shape.length === 1;
       const scale = isVector ? 0.2 : 1.7 / Math.sqrt(entry.shape[1]!);
@@ -351,7 +341,7 @@ export class RandomModel {
 
 /** `count` tokens of a vocabulary, always the same. */
 export function randomTokens(count: number, vocab: number, seed = 7): number[] {
-  const next = uniform(seed);
+  const next = seededRandom(seed);
   return Array.from({ length: count }, () => Math.floor(next() * vocab));
 }
 

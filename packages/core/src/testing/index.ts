@@ -12,3 +12,4 @@ export { freePort } from './free-port.js';
 export { makeCertificate, type TestCertificate } from './make-certificate.js';
 export { type GgufField, type GgufFile, type GgufTensor, makeGguf } from './make-gguf.js';
 export { makeSafetensors, type SafetensorsTensor, safetensorsFile } from './make-safetensors.js';
+export { seededRandom } from './seeded-random.js';

@@ -1,15 +1,11 @@
+import { seededRandom } from '@helexa/core/testing';
 import type { LoadMishap, LookMishap, Mishap, UnloadMishap } from './memory-fleet.js';
 import { neuronNames } from './memory-gateway.js';
 
-/** Numbers that look random and are the same for the same seed. Source: mulberry32. */
-export const randomOf = (seed: number): ((below: number) => number) => {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+/** A whole number below what is asked for at each call, the same ones for the same seed. */
+const randomOf = (seed: number): ((below: number) => number) => {
+  const next = seededRandom(seed);
+  return (below) => Math.floor(next() * below);
 };
 
 export type AskedDialect = 'chat' | 'messages' | 'responses' | 'count';

@@ -1,3 +1,4 @@
+import { seededRandom } from '@helexa/core/testing';
 import test from 'ava';
 import fc from 'fast-check';
 import type { MarkerPair, ToolFormat } from '../text/output-format.js';
@@ -19,7 +20,7 @@ import {
   textOf,
 } from './small-vocabulary.fixture.js';
 import type { WantedAnswer } from './wanted-answer.js';
-import { randomOf, writtenTokens } from './written.fixture.js';
+import { writtenTokens } from './written.fixture.js';
 
 const { trie, characters } = smallTables();
 const plainOpening: AnswerOpening = { reasoning: 'none', marks: null, hasLeadingSpace: false };
@@ -117,7 +118,7 @@ for (const [name, format] of formats) {
     let read = 0;
     fc.assert(
       fc.property(fc.integer(), fc.boolean(), (seed, isSingle) => {
-        const output = writtenTokens(grammars[isSingle ? 1 : 0]!, randomOf(seed), 400);
+        const output = writtenTokens(grammars[isSingle ? 1 : 0]!, seededRandom(seed), 400);
         if (output === null) return;
         const text = textOf(output);
         const found = parsed(text, format);

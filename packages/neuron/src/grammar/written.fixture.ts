@@ -4,17 +4,6 @@ import { endToken, smallVocabulary, textOf } from './small-vocabulary.fixture.js
 const allows = (mask: Int32Array, token: number): boolean => ((mask[token >>> 5]! >>> (token & 31)) & 1) === 1;
 const closers = new Set(['"', '}', ']', '"}', '"]', '}}', '"]}', '<', '/', '\n', '</mark>']);
 
-/** A random number in [0, 1) at each call, the same ones for the same seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /**
  * Writes with tokens of the small vocabulary drawn from the masks; a leaning to close what is open lets it end. Null: it was
  * not done in `maxTokens`. Throws when nothing may follow, or when mask and matcher disagree about any token at all.

@@ -1,3 +1,4 @@
+import { seededRandom } from '@helexa/core/testing';
 import test from 'ava';
 import fc from 'fast-check';
 import { makeGrammar } from '../grammar-compiler.js';
@@ -5,7 +6,7 @@ import type { GrammarNode } from '../grammar-node.js';
 import type { CompiledGrammar } from '../matcher.js';
 import { randomSchemas, strangersValidator } from '../random-schema.fixture.js';
 import { runWhole, smallTables, textOf } from '../small-vocabulary.fixture.js';
-import { randomOf, writtenTokens } from '../written.fixture.js';
+import { writtenTokens } from '../written.fixture.js';
 import { jsonRuleNodes } from './json-nodes.js';
 import { refuseKeyword } from './refuse-keyword.js';
 import { addSchema } from './schema-grammar.js';
@@ -34,7 +35,7 @@ function admits(grammar: CompiledGrammar, text: string): boolean {
 
 /** A text written within the masks; null: it was not done in time. */
 const written = (grammar: CompiledGrammar, seed: number): string | null => {
-  const output = writtenTokens(grammar, randomOf(seed));
+  const output = writtenTokens(grammar, seededRandom(seed));
   return output && textOf(output);
 };
 
