@@ -4,15 +4,12 @@
 // fixed order per table; results differ between tables in the last bits. Pointers need no alignment.
 #pragma once
 
+#include <cortex/program/kv_format.h>
+
 #include <cstddef>
 #include <cstdint>
 
 namespace cortex {
-
-// How keys and values are stored; order known to src/binding.ts.
-enum class KvFormat : int32_t { F32 = 0, F16 = 1, BF16 = 2 };
-
-inline constexpr size_t kv_element_bytes(KvFormat format) { return format == KvFormat::F32 ? 4 : 2; }
 
 // Keys of one attention span: a run of whole 64-token pages of one sequence and one kv head.
 // A page of a head is K^T [headDim][64], then V [64][headDim]: scores need no sum across lanes.
