@@ -4,6 +4,27 @@ import { sseHeaders } from '@helexa/core';
 /** What was promised to the client before there was an answer. */
 type Early = 'nothing' | 'a stream' | 'an error';
 
+/** Longer pieces are not worth copying. */
+const longestFrame = 16 << 10;
+const [carriageReturn, lineFeed] = [0x0d, 0x0a];
+
+/** One chunk of a chunked answer. */
+const frameOf = (bytes: Buffer): Buffer => {
+  const size = bytes.length.toString(16);
+  const frame = Buffer.allocUnsafe(size.length + bytes.length + 4);
+  let at = 0;
+  for (; at < size.length; at++) frame[at] = size.charCodeAt(at);
+  frame[at++] = carriageReturn;
+  frame[at++] = lineFeed;
+  frame.set(bytes, at);
+  at += bytes.length;
+  frame[at++] = carriageReturn;
+  frame[at] = lineFeed;
+  return frame;
+};
+
+const frameOfText = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+
 /**
  * A response that can be opened as a stream before it is known who answers, so that a client that waits for a model hears
  * something. To whoever answers later it looks as if nothing had been sent: a stream goes on in it, and an answer in one piece,
@@ -12,6 +33,7 @@ type Early = 'nothing' | 'a stream' | 'an error';
 export class ClientResponse extends ServerResponse<IncomingMessage> {
   #early: Early = 'nothing';
   #isAnswered = false;
+  #hasWritten = false;
   #pieces: Buffer[] = [];
   /** How an error is said in the stream that has been opened; as an event of its own when absent. */
   sayError: ((body: unknown) => string) | undefined;
@@ -57,9 +79,27 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   }
 
   override write(chunk: unknown, ...rest: unknown[]): boolean {
-    if (this.#early !== 'an error') return super.write(chunk, ...(rest as never[]));
+    if (this.#early !== 'an error') {
+      if (this.#hasWritten && rest.length === 0) return this.#writeFramed(chunk as Buffer | string);
+      this.#hasWritten = true;
+      return super.write(chunk, ...(rest as never[]));
+    }
     this.#pieces.push(Buffer.from(chunk as Buffer));
     return true;
+  }
+
+  /**
+   * Writes a piece of a chunked answer as one piece of the connection; node would write its size, its bytes and a line break one by
+   * one, and a turn of the event loop later. The head of the answer has gone before.
+   */
+  #writeFramed(chunk: Buffer | string): boolean {
+    const { socket } = this;
+    // Without a connection of its own yet, or when it is over, the answer is node's to keep.
+    const isDirect = this.chunkedEncoding && socket?.writable && this.writableLength === socket.writableLength;
+    if (!isDirect || this.writableEnded || chunk.length === 0 || chunk.length > longestFrame) return super.write(chunk);
+    if (socket.write(typeof chunk === 'string' ? frameOfText(chunk) : frameOf(chunk))) return true;
+    // Nothing of nothing: it makes this response wait for the connection, and tell when that takes more.
+    return super.write('');
   }
 
   override end(...given: unknown[]): this {
