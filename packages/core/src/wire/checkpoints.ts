@@ -24,12 +24,14 @@ export type StreamResume = z.output<typeof streamResume>;
 export const resumeField = { cortex_resume: z.unknown().optional() };
 
 const head = ': cortex-checkpoint';
+const headBytes = Buffer.from(head);
 
 /** The comment that ends what these tokens made; without any, the beginning of the stream. */
 export const encodeCheckpoint = (tokens: readonly number[]): string => `${[head, ...tokens].join(' ')}\n\n`;
 
 const closingBrace = 0x7d;
 const lineFeed = 0x0a;
+const zero = 0x30;
 
 /** A request with what it has been answered already; as the last key it wins over one of the same name. */
 export const withResume = (body: Buffer, resume: StreamResume): Buffer => {
@@ -59,23 +61,37 @@ export class CheckpointFilter {
 
   /** Events that may leave now, because a checkpoint came after them. */
   push(events: Buffer): Buffer | undefined {
-    const out: Buffer[] = [];
+    let at = checkpointIn(events, 0);
+    if (at < 0) {
+      this.#held.push(events);
+      return undefined;
+    }
+    const out: Buffer[] = this.#held;
+    this.#held = [];
     let from = 0;
-    for (let at = checkpointIn(events, 0); at >= 0; at = checkpointIn(events, from)) {
-      const end = events.indexOf('\n\n', at, 'latin1') + 2;
-      out.push(...this.#held, events.subarray(from, at));
-      this.#held = [];
+    for (; at >= 0; at = from < events.length ? checkpointIn(events, from) : -1) {
+      if (at > from) out.push(events.subarray(from, at));
       this.#identity ??= identityOf(out);
-      for (const token of events
-        .toString('latin1', at + head.length, end)
-        .trim()
-        .split(' ')) {
-        if (token !== '') this.#tokens.push(Number(token));
-      }
-      from = end;
+      from = this.#readTokens(events, at + head.length);
     }
     if (from < events.length) this.#held.push(events.subarray(from));
     return out.length === 0 ? undefined : out.length === 1 ? out[0] : Buffer.concat(out);
+  }
+
+  /** Reads the numbers of a checkpoint; returns where the next event begins. */
+  #readTokens(events: Buffer, from: number): number {
+    let at = from;
+    let token = -1;
+    for (; at < events.length && events[at] !== lineFeed; at++) {
+      const digit = (events[at] as number) - zero;
+      if (digit >= 0 && digit <= 9) token = Math.max(0, token) * 10 + digit;
+      else if (token >= 0) {
+        this.#tokens.push(token);
+        token = -1;
+      }
+    }
+    if (token >= 0) this.#tokens.push(token);
+    return at + 2;
   }
 
   /** What no checkpoint came after: the end of a stream that ended properly. */
@@ -88,8 +104,8 @@ export class CheckpointFilter {
 
 /** Index of the next checkpoint: the same words inside of an event do not stand at the beginning of a line. */
 const checkpointIn = (events: Buffer, from: number): number => {
-  let at = events.indexOf(head, from, 'latin1');
-  while (at > 0 && events[at - 1] !== lineFeed) at = events.indexOf(head, at + 1, 'latin1');
+  let at = events.indexOf(headBytes, from);
+  while (at > 0 && events[at - 1] !== lineFeed) at = events.indexOf(headBytes, at + 1);
   return at;
 };
 

@@ -33,6 +33,7 @@ const frameOfText = (text: string): string => `${Buffer.byteLength(text).toStrin
 export class ClientResponse extends ServerResponse<IncomingMessage> {
   #early: Early = 'nothing';
   #isAnswered = false;
+  #hasHead = false;
   #hasWritten = false;
   #pieces: Buffer[] = [];
   /** How an error is said in the stream that has been opened; as an event of its own when absent. */
@@ -47,10 +48,7 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   static {
     Object.defineProperty(ClientResponse.prototype, 'headersSent', {
       get(this: ClientResponse): boolean {
-        return (
-          (this.#early === 'nothing' || this.#isAnswered) &&
-          Boolean(Reflect.get(ServerResponse.prototype, 'headersSent', this))
-        );
+        return this.#early === 'nothing' ? this.#hasHead : this.#isAnswered;
       },
     });
   }
@@ -66,7 +64,11 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   }
 
   override writeHead(status: number, ...rest: unknown[]): this {
-    if (this.#early === 'nothing') return super.writeHead(status, ...(rest as never[]));
+    if (this.#early === 'nothing') {
+      super.writeHead(status, ...(rest as never[]));
+      this.#hasHead = true;
+      return this;
+    }
     const headers = Object.entries((rest.at(-1) ?? {}) as Record<string, unknown>);
     const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
     const isStream = status === 200 && /^text\/event-stream\b/i.test(String(type ?? ''));

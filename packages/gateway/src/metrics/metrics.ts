@@ -1,13 +1,14 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { type GaugeRow, type GaugeSources, gaugeRows } from './gauge-tables.js';
 import { type CounterRow, counterRows, type HistogramRow, histogramRows } from './metric-tables.js';
+import { QuickCounter, QuickHistogram } from './request-metrics.js';
 
 type LabelOf<Row extends CounterRow> = Row['labels'][number];
 type Counters<Rows extends Readonly<Record<string, CounterRow>>> = {
-  readonly [Name in keyof Rows]: Counter<LabelOf<Rows[Name]>>;
+  readonly [Name in keyof Rows]: QuickCounter<LabelOf<Rows[Name]>>;
 };
 type Histograms<Rows extends Readonly<Record<string, HistogramRow>>> = {
-  readonly [Name in keyof Rows]: Histogram<LabelOf<Rows[Name]>>;
+  readonly [Name in keyof Rows]: QuickHistogram<LabelOf<Rows[Name]>>;
 };
 
 /** Every metric of one gateway, in a registry of its own. */
@@ -45,15 +46,17 @@ const register = (
 /** The metrics of a gateway: what it counts itself, and what is read from elsewhere when it is asked for. */
 export const createMetrics = (sources: GaugeSources): Metrics => {
   const registry = new Registry();
-  const registers = [registry];
-  const shared = ({ name, help, labels }: CounterRow) => ({ name, help, labelNames: [...labels], registers });
   for (const row of gaugeRows) register(registry, row, sources);
+  /** A registry asks a metric for its name and its values, whatever class it is of. */
+  const registered = <Made extends QuickCounter | QuickHistogram>(metric: Made): Made => {
+    registry.registerMetric(metric as unknown as Metric);
+    return metric;
+  };
   return {
     registry,
-    ...(mapped(counterRows, (row: CounterRow) => new Counter(shared(row))) as Counters<typeof counterRows>),
-    ...(mapped(
-      histogramRows,
-      (row: HistogramRow) => new Histogram({ ...shared(row), buckets: [...row.buckets] }),
-    ) as Histograms<typeof histogramRows>),
+    ...(mapped(counterRows, (row: CounterRow) => registered(new QuickCounter(row))) as Counters<typeof counterRows>),
+    ...(mapped(histogramRows, (row: HistogramRow) => registered(new QuickHistogram(row))) as Histograms<
+      typeof histogramRows
+    >),
   };
 };

@@ -5,11 +5,22 @@
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 const closingBrace = 0x7d;
+const colon = 0x3a;
 
 /** Enough of an event to tell how it ends a stream. */
 const headBytes = 64;
 const endMark = /^(?:[\r\n]*)data: ?\[DONE\]/;
 const errorMark = /^(?:[\r\n]*)(?:event: ?error\r?\n)?data: ?\{\s*"error"/;
+
+const dataOfObject = Buffer.from('data: {"');
+const firstOfError = 0x65;
+
+/** Most events by far: an object whose first key does not begin as that of an error does, or a comment of one line. */
+const isOrdinary = (event: Buffer): boolean => {
+  if (event[0] === colon) return event.indexOf(lineFeed) === event.length - 2;
+  for (let index = 0; index < dataOfObject.length; index++) if (event[index] !== dataOfObject[index]) return false;
+  return event[dataOfObject.length] !== firstOfError && endsInBrace(event);
+};
 
 /** How a stream ended as far as its events tell: `open` when none of them ended it. */
 export type StreamEnding = 'open' | 'done' | 'error';
@@ -69,6 +80,7 @@ export class EventSplitter {
 
   /** Remembers what this event says of the stream; the first of a chunk begins in what is held. */
   #note(tail: Buffer, isFirst: boolean): void {
+    if (isOrdinary(tail) && (!isFirst || this.#heldBytes === 0)) return;
     const parts = isFirst ? [...this.#held, tail] : [tail];
     let head = '';
     for (const part of parts) {

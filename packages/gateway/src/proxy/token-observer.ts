@@ -59,7 +59,10 @@ export class TokenObserver {
 
   /** Whole events of a stream. */
   events(bytes: Buffer): void {
-    for (const event of bytes.toString('latin1').split(/\r?\n\r?\n/)) {
+    const text = bytes.toString('latin1');
+    // Nearly always one event comes at a time.
+    const isSingle = text.indexOf('\n\n') === text.length - 2 && !text.includes('\r');
+    for (const event of isSingle ? [text] : text.split(/\r?\n\r?\n/)) {
       if (event.includes('"usage"')) this.#usage = usageIn(event) ?? this.#usage;
       if (piece.test(event)) this.#note();
     }

@@ -118,7 +118,8 @@ export class PlainConnection {
       },
       onBody: (part) => {
         const exchange = this.#exchange;
-        exchange?.handler.onResponseData?.(exchange, part);
+        // The receiver may keep it, and the buffer is the next read's.
+        exchange?.handler.onResponseData?.(exchange, Buffer.from(part));
       },
       onEnd: (stays) => this.#answered(stays),
     });
@@ -172,8 +173,7 @@ export class PlainConnection {
   }
 
   #onRead(length: number): boolean {
-    // A copy as long as what came: the receiver may keep parts of it, and the buffer is the next read's.
-    const bytes = Buffer.from(this.#options.scratch.subarray(0, length));
+    const bytes = this.#options.scratch.subarray(0, length);
     const wasAsked = this.#exchange !== undefined;
     try {
       this.#parser.push(bytes);
