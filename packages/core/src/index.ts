@@ -35,6 +35,7 @@ export { type Clock, systemClock } from './time/clock.js';
 export * from './wire/anthropic-messages.js';
 export * from './wire/chat-chunks.js';
 export * from './wire/checkpoints.js';
+export * from './wire/epoch.js';
 export * from './wire/neuron-api.js';
 export * from './wire/openai-chat.js';
 export * from './wire/openai-completions.js';

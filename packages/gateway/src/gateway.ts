@@ -204,7 +204,8 @@ class Gateway {
       case 'load_ended': {
         const { node, model, ms, error } = event;
         this.#metrics.loads.inc({ node, model, outcome: error ? error.code : 'ok' });
-        if (error) this.#log.error({ node, model, ms, err: error }, 'model load failed');
+        if (error?.code === 'epoch_stale') this.#log.info(facts, 'another gateway was faster; it is decided anew');
+        else if (error) this.#log.error({ node, model, ms, err: error }, 'model load failed');
         else {
           this.#metrics.loadDuration.observe({ node, model }, ms / 1000);
           this.#log.info(facts, 'model loaded');
@@ -251,7 +252,7 @@ class Gateway {
     if (before.healthy !== now.healthy || before.reason !== now.reason) {
       this.#log.info({ node: name, healthy: now.healthy, reason: now.reason }, 'neuron changed');
     }
-    this.#broker.looked(name, look.ok && hasRestarted(before.health, look.health));
+    this.#broker.looked(name, look.ok && hasRestarted(before, look));
   }
 
   #makeRoutes(): Routes {

@@ -93,6 +93,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     clock,
     log,
     newJobId: () => newId('load-'),
+    process: newId(''),
     canonical: (id) => canonicalModelId(id, config.hub.default_source),
     rebuild: (name) => pool.rebuild(name),
     open: async (spec, hooks) => {
@@ -132,7 +133,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     const { tensorParallel = base.tensorParallel, device = base.device, quant = base.quant ?? null } = wanted;
     // Devices that the configuration names are those of its own number of ranks.
     const { devices = tensorParallel === base.tensorParallel ? (base.devices ?? null) : null } = wanted;
-    return await table.start({ ...base, tensorParallel, device, devices, quant });
+    return await table.start({ ...base, tensorParallel, device, devices, quant }, wanted.epoch);
   };
   const devices = new DevicePoll(() => pool.all, clock, log);
   let url = '';

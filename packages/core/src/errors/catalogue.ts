@@ -524,6 +524,15 @@ export const catalogue = {
     message: (d) => `Cannot unload model '${d.model}': ${d.inFlight} requests use it`,
     retryAfterSeconds: () => 5,
   }),
+  /** Somebody else has loaded or unloaded a model since the caller looked: it has to look again. */
+  epoch_stale: row<{ have: string; want: string }>({
+    status: 409,
+    exit: 75,
+    type: 'invalid_request_error',
+    message: (d) => `Cannot change models of epoch '${d.want}': the epoch of this neuron is '${d.have}'`,
+    suggestion: () => 'Read GET /models again, and decide anew',
+    wire: (d) => ({ epoch: d.have }),
+  }),
   no_healthy_node: row<{ nodes: number }>({
     status: 503,
     exit: 75,

@@ -2,7 +2,7 @@
  * What the gateway knows about its neurons: plain values, changed only by `applyLook`. Nothing here waits, reads a clock or
  * talks to anyone.
  */
-import type { NeuronDiscovery, NeuronHealth, NeuronModel } from '@helexa/core';
+import { type NeuronDiscovery, type NeuronHealth, type NeuronModel, processOfEpoch } from '@helexa/core';
 import { baseOf } from './base-of.js';
 
 /** What one look at a neuron found. */
@@ -10,6 +10,8 @@ export type Look =
   | {
       readonly ok: true;
       readonly models: readonly NeuronModel[];
+      /** What the list is of; absent when the neuron counts none. */
+      readonly epoch?: string | undefined;
       /** Absent when that route failed: what was known stays. */
       readonly health?: NeuronHealth | undefined;
       readonly discovery?: NeuronDiscovery | undefined;
@@ -29,6 +31,8 @@ export interface NodeState {
   readonly failures: number;
   /** Last known, also of a node that is down. */
   readonly models: readonly NeuronModel[];
+  /** What that list was of: a change that is asked for because of it is refused when another gateway was faster. */
+  readonly epoch: string | undefined;
   readonly health: NeuronHealth | undefined;
   readonly discovery: NeuronDiscovery | undefined;
   /** Why the last look failed. */
@@ -59,14 +63,19 @@ export const createFleet = (
       healthy: false,
       failures: 0,
       models: [],
+      epoch: undefined,
       health: undefined,
       discovery: undefined,
       reason: 'it was not looked at yet',
     }));
 
-/** A neuron that counts less time than before is a new process, maybe on other devices. */
-export const hasRestarted = (before: NeuronHealth | undefined, now: NeuronHealth | undefined): boolean =>
-  before !== undefined && now !== undefined && now.uptime_secs < before.uptime_secs;
+type Witness = Pick<NodeState, 'epoch' | 'health'>;
+
+/** A neuron of another process, or one that counts less time than before, was started anew, maybe on other devices. */
+export const hasRestarted = (before: Witness, now: Partial<Witness>): boolean =>
+  before.epoch !== undefined && now.epoch !== undefined
+    ? processOfEpoch(before.epoch) !== processOfEpoch(now.epoch)
+    : before.health !== undefined && now.health !== undefined && now.health.uptime_secs < before.health.uptime_secs;
 
 /** The state of a node after a look. */
 export const applyLook = (node: NodeState, look: Look): NodeState => {
@@ -74,12 +83,13 @@ export const applyLook = (node: NodeState, look: Look): NodeState => {
     const failures = node.failures + 1;
     return { ...node, failures, healthy: node.healthy && failures < failuresUntilDown, reason: look.reason };
   }
-  const known = hasRestarted(node.health, look.health) ? undefined : node.discovery;
+  const known = hasRestarted(node, look) ? undefined : node.discovery;
   return {
     ...node,
     healthy: true,
     failures: 0,
     models: look.models,
+    epoch: look.epoch,
     health: look.health ?? node.health,
     discovery: look.discovery ?? known,
     reason: undefined,

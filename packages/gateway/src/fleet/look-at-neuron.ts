@@ -1,4 +1,4 @@
-import { type NeuronModel, neuronDiscovery, neuronHealth, neuronModels } from '@helexa/core';
+import { epochHeader, type NeuronModel, neuronDiscovery, neuronHealth, neuronModels } from '@helexa/core';
 import type { Dispatcher } from 'undici';
 import { request } from 'undici';
 import { z } from 'zod';
@@ -8,10 +8,14 @@ import type { LookAt } from './poller.js';
 /** A neuron with thousands of models says less than this. */
 const longestAnswerBytes = 8 << 20;
 
-type Answer = { readonly value: unknown } | { readonly problem: string };
+type Answer = { readonly value: unknown; readonly epoch?: string | undefined } | { readonly problem: string };
 
 const getJson = async (dispatcher: Dispatcher, url: string, signal: AbortSignal): Promise<Answer> => {
-  const { statusCode, body } = await request(url, { dispatcher, signal, headers: { accept: 'application/json' } });
+  const { statusCode, headers, body } = await request(url, {
+    dispatcher,
+    signal,
+    headers: { accept: 'application/json' },
+  });
   if (statusCode !== 200) {
     await body.dump();
     return { problem: `it answered with status ${statusCode}` };
@@ -27,7 +31,7 @@ const getJson = async (dispatcher: Dispatcher, url: string, signal: AbortSignal)
     chunks.push(chunk as Buffer);
   }
   try {
-    return { value: JSON.parse(Buffer.concat(chunks).toString()) };
+    return { value: JSON.parse(Buffer.concat(chunks).toString()), epoch: headers[epochHeader]?.toString() };
   } catch {
     return { problem: 'its answer is not JSON' };
   }
@@ -85,5 +89,5 @@ export const lookAtNeuron =
     if ('problem' in models) return { ok: false, reason: models.problem };
     const parsed = neuronModels.safeParse(models.value);
     if (!parsed.success) return { ok: false, reason: 'its model list has another shape than this gateway knows' };
-    return { ok: true, models: parsed.data, health, discovery };
+    return { ok: true, models: parsed.data, epoch: models.epoch, health, discovery };
   };

@@ -109,6 +109,8 @@ export class Broker {
   readonly #usedMs = new Map<string, number>();
   readonly #loadedMs = new Map<string, number>();
   readonly #seenMb = new Map<string, number>();
+  /** Models that each node had ready when it was looked at last. */
+  readonly #loadedOn = new Map<string, ReadonlySet<string>>();
   /** Models that have left each node since it started or was last said to need a new start. */
   readonly #cycles = new Map<string, number>();
   readonly #startedMs: number;
@@ -261,9 +263,20 @@ export class Broker {
     const unsettled = this.#unsettled.get(name);
     if (unsettled?.hasLooked && node.failures === 0) this.#unsettled.delete(name);
     for (const key of [...this.#foreign.keys()]) if (key.startsWith(`${name}\0`)) this.#foreign.delete(key);
+    const nowMs = this.#options.effects.now();
     for (const { id, in_flight: running = 0, queue_depth: queued = 0 } of node.health?.models ?? []) {
       const key = keyOf(name, id);
-      this.#foreign.set(key, Math.max(0, running + queued - (this.#leases.get(key) ?? 0)));
+      const foreign = Math.max(0, running + queued - (this.#leases.get(key) ?? 0));
+      this.#foreign.set(key, foreign);
+      if (foreign > 0) this.#usedMs.set(key, nowMs);
+    }
+    const loaded = new Set(node.models.filter(({ status }) => status === 'loaded').map(({ id }) => id));
+    const before = this.#loadedOn.get(name);
+    this.#loadedOn.set(name, loaded);
+    // What another gateway has brought is there to stay for a while too.
+    for (const id of loaded) {
+      const key = keyOf(name, id);
+      if (before && !before.has(id) && !this.#loadedMs.has(key)) this.#loadedMs.set(key, nowMs);
     }
     for (const { id, vram_used_mb: usedMb } of node.models) if (usedMb) this.#seenMb.set(id, usedMb);
     for (const key of [...this.#loadedMs.keys()]) {
@@ -397,7 +410,7 @@ export class Broker {
       .then((outcome) => {
         this.#settle(job);
         if (this.#isClosed) return;
-        if (!outcome.ok) {
+        if (!outcome.ok && !outcome.isStale) {
           this.#usedMs.set(keyOf(node.name, model), effects.now());
           effects.report({ kind: 'unload_failed', node: node.name, model, error: outcome.error });
         }
@@ -439,23 +452,27 @@ export class Broker {
     });
   }
 
-  /** Frees a node of the victims of a job, one after the other. */
+  /** Frees a node of the victims of a job, one after the other; each change is fenced by what the one before it made. */
   async #evict(node: NodeState, { model, victims, stop }: RunningJob): Promise<Outcome> {
     const { effects, settings } = this.#options;
+    let { epoch } = node;
     for (const victim of victims) {
       const late = lateError(model ?? victim, settings.unloadTimeoutMs, `'${victim}' was not unloaded`);
       const cancel = effects.after(settings.unloadTimeoutMs, () => stop.abort(late));
-      const outcome = await orAborted(effects.unload(node, victim, stop.signal), stop.signal).finally(cancel);
+      const outcome = await orAborted(effects.unload({ ...node, epoch }, victim, stop.signal), stop.signal).finally(
+        cancel,
+      );
       if (!outcome.ok) {
         // Busy until the next look knows better.
         if (outcome.isInUse) this.#foreign.set(keyOf(node.name, victim), 1);
         return outcome;
       }
+      epoch = outcome.epoch ?? epoch;
       this.#loadedMs.delete(keyOf(node.name, victim));
       effects.report({ kind: 'evicted', node: node.name, model: victim, by: model });
       this.#countCycle(node.name);
     }
-    return { ok: true };
+    return { ok: true, epoch };
   }
 
   #countCycle(node: string): void {
@@ -476,7 +493,10 @@ export class Broker {
     const { stop } = job;
     const room = await this.#evict(node, job);
     if (!room.ok) return room;
-    const outcome = await orAborted(effects.load(node, entry, stop.signal, devices), stop.signal);
+    const outcome = await orAborted(
+      effects.load({ ...node, epoch: room.epoch }, entry, stop.signal, devices),
+      stop.signal,
+    );
     if (!outcome.ok) return outcome;
     await orAborted(effects.look(node.name), stop.signal);
     const now = fleet().find(({ name }) => name === node.name);
@@ -505,7 +525,7 @@ export class Broker {
 
   #noteFailure(key: string, model: string, outcome: Outcome & { readonly ok: false }): void {
     const nowMs = this.#options.effects.now();
-    if (outcome.isInUse) return;
+    if (outcome.isInUse || outcome.isStale) return;
     if (outcome.requiredMb !== undefined && !this.#tight.has(key)) {
       this.#tight.add(key);
       this.#seenMb.set(model, Math.max(outcome.requiredMb, this.#seenMb.get(model) ?? 0));

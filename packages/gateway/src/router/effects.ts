@@ -7,6 +7,8 @@ export type Outcome =
       readonly ok: true;
       /** It was there before: this tells nothing of how long a load takes. */
       readonly already?: boolean;
+      /** Of the neuron, as this change made it. */
+      readonly epoch?: string | undefined;
     }
   | {
       readonly ok: false;
@@ -15,6 +17,8 @@ export type Outcome =
       readonly requiredMb?: number | undefined;
       /** A model that was to leave is in use by somebody whom this gateway does not know. */
       readonly isInUse?: boolean;
+      /** Another gateway has changed what the neuron holds since it was looked at. */
+      readonly isStale?: boolean;
     };
 
 /** What happened, for the log and the metrics. */
@@ -40,7 +44,10 @@ export type RouterEvent =
       readonly ok: boolean;
     };
 
-/** The only way in which the router touches the world. Neither promise needs to obey its signal for the router to go on. */
+/**
+ * The only way in which the router touches the world. A load and an unload are fenced by the epoch of the node that they are given.
+ * Neither promise needs to obey its signal for the router to go on.
+ */
 export interface RouterEffects {
   load(
     node: NodeState,

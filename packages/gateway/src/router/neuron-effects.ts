@@ -9,6 +9,7 @@ const longestAnswerBytes = 1 << 20;
 
 const answerSchema = z.looseObject({
   already: z.boolean().optional(),
+  epoch: z.string().optional(),
   error: z
     .union([
       z.string(),
@@ -17,6 +18,7 @@ const answerSchema = z.looseObject({
         kind: z.string().optional(),
         message: z.string().optional(),
         required_mb: z.number().optional(),
+        epoch: z.string().optional(),
       }),
     ])
     .optional(),
@@ -48,14 +50,20 @@ export const outcomeOf = (
   model: string,
   status: number,
   body: unknown,
+  epoch = '',
 ): Outcome & { readonly status: number } => {
   const parsed = answerSchema.safeParse(body);
-  if (status >= 200 && status < 300) return { ok: true, status, already: parsed.data?.already === true };
+  if (status >= 200 && status < 300)
+    return { ok: true, status, already: parsed.data?.already === true, epoch: parsed.data?.epoch };
   const error = parsed.success ? parsed.data.error : undefined;
   const told = typeof error === 'string' ? error : (error?.message ?? '');
   if (/already loaded/i.test(told)) return { ok: true, status, already: true };
   const fields = typeof error === 'string' ? undefined : error;
   const code = fields?.kind ?? fields?.code ?? undefined;
+  if (code === 'epoch_stale') {
+    const error = new CortexError('epoch_stale', { want: epoch, have: fields?.epoch ?? '' });
+    return { ok: false, status, error, isStale: true };
+  }
   const named = code === undefined ? '' : ` (${code})`;
   const reason = `neuron '${node}' refused with status ${status}${named}`;
   const isMemory = code !== undefined && memoryCodes.has(code);
@@ -74,12 +82,12 @@ export const neuronEffects = (dispatcher: Dispatcher): Pick<RouterEffects, 'load
       dispatcher,
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      body: JSON.stringify({ ...body, ...(node.epoch === undefined ? {} : { epoch: node.epoch }) }),
       headersTimeout: 0,
       bodyTimeout: 0,
       signal,
     });
-    return outcomeOf(node.name, model, answer.statusCode, await read(answer.body));
+    return outcomeOf(node.name, model, answer.statusCode, await read(answer.body), node.epoch);
   };
   return {
     load: async (node, { id, harness, quant, min_devices: ranks }, signal, devices) => {
@@ -92,12 +100,14 @@ export const neuronEffects = (dispatcher: Dispatcher): Pick<RouterEffects, 'load
       if (devices === undefined) return await post(node, id, '/models/load', wish, signal);
       const outcome = await post(node, id, '/models/load', { ...wish, devices }, signal);
       // Somebody else has it loaded already, on other devices: those will do.
-      return outcome.ok || outcome.status !== 409 ? outcome : await post(node, id, '/models/load', wish, signal);
+      return outcome.ok || outcome.isStale || outcome.status !== 409
+        ? outcome
+        : await post(node, id, '/models/load', wish, signal);
     },
     unload: async (node, model, signal) => {
       const outcome = await post(node, model, '/models/unload', { model_id: model }, signal);
       if (outcome.ok || outcome.status === 404) return { ok: true };
-      return outcome.status === 409 ? { ...outcome, isInUse: true } : outcome;
+      return outcome.status === 409 && !outcome.isStale ? { ...outcome, isInUse: true } : outcome;
     },
   };
 };

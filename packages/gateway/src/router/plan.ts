@@ -25,7 +25,7 @@ export interface Plan {
 /** Why a request waits, after "because". */
 export const whyText: Readonly<Record<WaitReason, string>> = {
   loading: 'it is still loading',
-  node_loading: 'its neuron still loads or frees another model',
+  node_loading: 'its neuron still loads or frees a model',
   busy: 'the models in its place are still in use',
   residency: 'the model in its place has only just come',
   claimed: 'another model is to be loaded first',

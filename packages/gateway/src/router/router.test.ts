@@ -143,6 +143,21 @@ test('decide waits for what somebody loads, and starts no second copy of what re
   t.is(at('poisoned'), 'load b');
 });
 
+test('decide waits for what another gateway frees or loads, and takes it neither for room nor for being in the way', (t) => {
+  const catalogue = catalogueOf([
+    { id: 'm', vram_mb: 80 },
+    { id: 'x', vram_mb: 80, residency_priority: 1000 },
+  ]);
+  const at = (model: NeuronModel) => short(ask(viewOf(fleetOf({ a: [look([model], [card(100, 20)])] }), catalogue)));
+  const used = { vram_used_mb: 80 };
+  t.is(at({ id: 'm', status: 'unloading', ...used }), 'wait node_loading');
+  t.is(at({ id: 'n', status: 'unloading', ...used }), 'wait node_loading');
+  t.is(at({ id: 'n', status: 'loading', ...used }), 'wait node_loading');
+  t.is(at({ id: 'x', status: 'unloading', ...used }), 'wait node_loading');
+  // What is there for good and may not be displaced is no reason to wait.
+  t.is(at({ id: 'x', status: 'loaded', ...used }), 'refuse no_room_for_model');
+});
+
 test('decide sends nothing new to a model that leaves', (t) => {
   const fleet = fleetOf({ a: [look([loaded('m')], [card(100, 0)])] });
   const job = { node: 'a', model: 'n', victims: ['m'], startedMs: 0 };

@@ -2,7 +2,7 @@
  * What to do with one request, as a value. Nothing here waits, reads a clock or talks to anyone: the broker asks again
  * whenever something has changed.
  */
-import { type CatalogueEntry, CortexError } from '@helexa/core';
+import { type CatalogueEntry, CortexError, type NeuronModel } from '@helexa/core';
 import { modelOn, type NodeState } from '../fleet/fleet.js';
 import { refusal } from '../fleet/refusal.js';
 import { comparePlaces, couldHold, type Place, placeOn } from './placement.js';
@@ -47,6 +47,9 @@ export type WaitReason = 'loading' | 'node_loading' | 'busy' | 'residency' | 'cl
 const affinityWorth = 2;
 
 const loadingStatuses: ReadonlySet<string> = new Set(['loading', 'reloading']);
+const comingOrGoing: ReadonlySet<string> = new Set([...loadingStatuses, 'unloading']);
+
+const idOf = ({ id }: NeuronModel): string => id;
 
 /** What loads or evicts at a node, or did so with an end that is not known yet. */
 const jobAt = (view: RouterView, node: string): LoadJob | undefined => view.job(node) ?? view.unsettled(node);
@@ -82,6 +85,10 @@ const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Plac
   });
   // What fills the node is decided when its load has ended.
   if (job) return wait('node_loading', undefined, job.model === undefined ? job.victims : [job.model]);
+  // Another gateway may be at work there: what comes or goes is not in the way for good.
+  const passing = node.models.filter(({ status }) => comingOrGoing.has(status));
+  const isFull = fit === 'later' || fit === 'blocked';
+  if (isFull && passing.length > 0) return wait('node_loading', undefined, passing.map(idOf));
   if (fit === 'blocked') return undefined;
   if (claim && claim.model !== entry.id) return wait('claimed', undefined, [claim.model]);
   if (fit !== 'later') return { kind: 'load', node, entry, victims, devices };

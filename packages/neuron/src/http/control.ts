@@ -1,4 +1,4 @@
-import { type Clock, CortexError, type ModelEntry } from '@helexa/core';
+import { type Clock, CortexError, epochHeader, type ModelEntry } from '@helexa/core';
 import type { DeviceInfo } from '@helexa/graph';
 import { z } from 'zod';
 import type { LoadJob } from '../model/load-job.js';
@@ -45,6 +45,8 @@ export interface LoadWish {
   readonly quant?: string | undefined;
   /** Index of the device of each rank. */
   readonly devices?: readonly number[] | undefined;
+  /** What the caller takes the table's epoch for; with another one nothing is begun. */
+  readonly epoch?: string | undefined;
 }
 
 /** Longest body of a control request. */
@@ -59,12 +61,14 @@ const loadBody = z.object({
   devices: z.array(z.int().min(0)).nullish(),
   /** Whether to answer when the model is ready, or at once with the job. */
   wait: z.boolean().nullish(),
+  epoch: z.string().nullish(),
 });
 const unloadBody = z.object({
   model_id: z.string().min(1),
   force: z.boolean().nullish(),
   /** Time for requests under way to end. */
   wait_secs: z.number().min(0).max(3600).nullish(),
+  epoch: z.string().nullish(),
 });
 
 /** `POST /models/load`: answers when the model is ready; with `wait: false` or as a stream of events it gives the job. */
@@ -75,6 +79,7 @@ export async function loadModelRoute(exchange: Exchange, context: ControlContext
     device: body.device ?? undefined,
     quant: body.quant ?? undefined,
     devices: body.devices ?? undefined,
+    epoch: body.epoch ?? undefined,
   });
   if (!job) return sendJson(exchange, 200, { status: 'loaded', already: true });
   if (wantsEvents(exchange)) return await streamJob(exchange, job, context.clock);
@@ -88,19 +93,23 @@ export async function loadModelRoute(exchange: Exchange, context: ControlContext
 
 /** `POST /models/unload`: refused while requests run, unless they end within `wait_secs` or `force` ends them. */
 export async function unloadModelRoute(exchange: Exchange, context: ControlContext): Promise<void> {
-  const { model_id: id, force, wait_secs: waitSecs } = await readBody(exchange, unloadBody, controlBodyBytes);
+  const body = await readBody(exchange, unloadBody, controlBodyBytes);
+  const { model_id: id, force, wait_secs: waitSecs } = body;
   checkModelId(id);
-  await context.table.unload(id, { waitMs: (waitSecs ?? 0) * 1000, isForced: force === true });
-  sendJson(exchange, 200, { status: 'unloaded' });
+  const manner = { waitMs: (waitSecs ?? 0) * 1000, isForced: force === true, epoch: body.epoch ?? undefined };
+  sendJson(exchange, 200, { status: 'unloaded', epoch: await context.table.unload(id, manner) });
 }
 
 /** `GET /models`: what is held here, then what lies on disk. */
 export async function listModels(exchange: Exchange, context: ControlContext): Promise<void> {
-  const held = context.table.rows.map(describeRow);
-  const ids = new Set(held.map((row) => row.id));
   const onDisk = [...(await scanModels(context.folders)).map(({ id }) => id), ...(await context.cached())];
+  // Nothing is awaited from here on: the epoch is that of these rows.
+  const { epoch, rows } = context.table;
+  const held = rows.map(describeRow);
+  const ids = new Set(held.map((row) => row.id));
   const others = [...new Set(onDisk)].filter((id) => !ids.has(id));
-  sendJson(exchange, 200, [...held, ...others.map((id) => ({ id, harness: 'cortex', status: 'unloaded' }))]);
+  const unloaded = others.map((id) => ({ id, harness: 'cortex', status: 'unloaded' }));
+  sendJson(exchange, 200, [...held, ...unloaded], { [epochHeader]: epoch });
 }
 
 const errorOf = ({ code, message }: CortexError) => ({ code, message });

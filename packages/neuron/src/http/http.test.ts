@@ -324,6 +324,7 @@ const refusals: [name: string, path: string, body: unknown, status: number, code
   ['absolute id', '/models/load', { model_id: '/etc' }, 400, 'model_id_invalid', null],
   ['id that is not there', '/models/load', { model_id: 'org/absent' }, 404, 'model_not_found', 'model'],
   ['unload of what is not loaded', '/models/unload', { model_id: 'absent' }, 404, 'model_not_found', 'model'],
+  ['unload by an old epoch', '/models/unload', { model_id: 'tiny', epoch: 'x.1' }, 409, 'epoch_stale', null],
   ['load with another quant', '/models/load', { model_id: 'tiny', quant: 'q4_k_m' }, 409, 'model_spec_conflict', null],
   ['load over other ranks', '/models/load', { model_id: 'tiny', tensor_parallel: 2 }, 409, 'model_spec_conflict', null],
 ];

@@ -21,6 +21,7 @@ async function rig(t: ExecutionContext) {
     clock,
     log: pino({ level: 'silent' }),
     newJobId: () => 'load-1',
+    process: 'p',
     open: async ({ id }) => {
       await sources.repository(id);
       return fakeModel(id);

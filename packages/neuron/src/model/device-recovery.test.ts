@@ -22,6 +22,7 @@ function rig(options: { readonly restarts?: number; readonly rebuild?: () => Pro
     clock,
     log: pino({ level: 'silent' }),
     newJobId: () => `load-${++jobs}`,
+    process: 'p',
     restarts: new RestartBudget({ restarts: options.restarts ?? 3, windowMs: 600_000 }),
     rebuild: async (backend) => {
       events.push(`rebuild ${backend}`);

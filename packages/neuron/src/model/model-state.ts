@@ -48,4 +48,6 @@ export interface OpenHooks {
 export interface UnloadManner {
   readonly waitMs: number;
   readonly isForced: boolean;
+  /** What the caller takes the table's epoch for; with another one nothing is done. */
+  readonly epoch?: string | undefined;
 }

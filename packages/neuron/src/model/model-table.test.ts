@@ -23,6 +23,7 @@ function tableOf(options: Partial<ModelTableOptions> = {}) {
     clock: new FakeClock(),
     log: pino({ level: 'silent' }),
     newJobId: () => `load-${opens.length + 1}`,
+    process: 'p',
     open: ({ id }, hooks) =>
       new Promise((ready, fail) => {
         hooks.signal.addEventListener('abort', () => fail(hooks.signal.reason));
@@ -328,4 +329,56 @@ test('ModelTable ends the unload of a load that hears nothing, within its bound'
   await clock.advance(20_000);
   await unloading;
   t.is(table.row('a')!.state.kind, 'stuck');
+});
+
+test('ModelTable: a change for an epoch that has passed is refused, what is there already is joined', async (t) => {
+  const { table, opens } = tableOf();
+  const [empty] = [table.epoch];
+  const first = await table.start(specOf('a'), empty);
+  t.not(table.epoch, empty);
+  // Somebody who still believes in the empty table: nothing is begun, nothing leaves.
+  await t.throwsAsync(table.start(specOf('b'), empty), { code: 'epoch_stale' });
+  await t.throwsAsync(table.unload('a', { waitMs: 0, isForced: true, epoch: empty }), { code: 'epoch_stale' });
+  t.is(await table.start(specOf('a'), empty), first);
+  opens[0]!.ready(fakeModel('a'));
+  await first?.outcome();
+  t.is(await table.start(specOf('a'), empty), null);
+  t.is(opens.length, 1);
+});
+
+test('ModelTable.unload gives the epoch that it made, not one that another change made meanwhile', async (t) => {
+  const { table, opens } = tableOf();
+  const loading = table.load(specOf('a'));
+  await turns();
+  opens[0]!.ready(fakeModel('a'));
+  await loading;
+  const before = table.epoch;
+  const unloading = table.unload('a', { waitMs: 0, isForced: false, epoch: before });
+  const made = table.epoch;
+  t.not(made, before);
+  // A second one who wants it gone by the same look comes too late.
+  await t.throwsAsync(table.unload('a', { waitMs: 0, isForced: false, epoch: before }), { code: 'epoch_stale' });
+  const other = await table.start(specOf('b'), made);
+  t.is(await unloading, made);
+  await t.throwsAsync(table.start(specOf('c'), made), { code: 'epoch_stale' });
+  t.truthy(await table.start(specOf('c'), table.epoch));
+  t.is(table.jobs.jobs.length, 3);
+  other?.cancel('the test ends');
+});
+
+test('ModelTable: an unload that is refused because requests run changes no epoch', async (t) => {
+  const { table } = await busyTable();
+  const { epoch } = table;
+  await t.throwsAsync(table.unload('a', { waitMs: 0, isForced: false, epoch }), { code: 'model_in_use' });
+  t.is(table.epoch, epoch);
+});
+
+test('ModelTable: a failed model is loaded anew by the epoch that it is seen in', async (t) => {
+  const { table, opens } = tableOf();
+  const loading = t.throwsAsync(table.load(specOf('a')));
+  await turns();
+  opens[0]!.fail(new CortexError('internal_error', { reason: 'x' }));
+  await loading;
+  await t.throwsAsync(table.start(specOf('a'), 'p.0'), { code: 'epoch_stale' });
+  t.truthy(await table.start(specOf('a'), table.epoch));
 });

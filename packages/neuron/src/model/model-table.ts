@@ -1,4 +1,4 @@
-import { type Clock, CortexError } from '@helexa/core';
+import { type Clock, CortexError, formatEpoch } from '@helexa/core';
 import type { Logger } from 'pino';
 import { DeviceRecovery, type FaultReport } from './device-recovery.js';
 import { JobBoard } from './job-board.js';
@@ -13,6 +13,8 @@ export interface ModelTableOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly newJobId: () => string;
+  /** Differs for every process. */
+  readonly process: string;
   /** The one spelling of an id; as it is when absent. */
   readonly canonical?: (id: string) => string;
   /** Makes a backend anew whose device failed; absent: its models are loaded again on it as it is. */
@@ -31,6 +33,7 @@ export class ModelTable {
   readonly #rows = new Map<string, ModelRow>();
   readonly #jobs = new JobBoard();
   readonly #recovery: DeviceRecovery;
+  #changes = 0;
   #isClosed = false;
 
   constructor(options: ModelTableOptions) {
@@ -72,6 +75,17 @@ export class ModelTable {
     return this.#recovery.reports;
   }
 
+  /** Differs after every load that begins and every model that begins to leave. */
+  get epoch(): string {
+    return formatEpoch(this.#options.process, this.#changes);
+  }
+
+  #refuseStale(epoch: string | undefined): void {
+    if (epoch !== undefined && epoch !== this.epoch) {
+      throw new CortexError('epoch_stale', { have: this.epoch, want: epoch });
+    }
+  }
+
   row(id: string): ModelRow | null {
     return this.#rows.get(this.#canonical(id)) ?? null;
   }
@@ -98,8 +112,12 @@ export class ModelTable {
     return { already: job === null };
   }
 
-  /** Begins to load a model or joins its load; null when it is loaded. A failed model is loaded anew. */
-  async start(spec: ModelSpec): Promise<LoadJob | null> {
+  /**
+   * Begins to load a model or joins its load; null when it is loaded. A failed model is loaded anew. With an epoch that has passed
+   * nothing is begun; what is there already is joined all the same.
+   */
+  async start(spec: ModelSpec, epoch?: string): Promise<LoadJob | null> {
+    let expected = epoch;
     for (;;) {
       if (this.#isClosed) throw new CortexError('shutting_down', {});
       const row = this.#rows.get(spec.id);
@@ -110,10 +128,13 @@ export class ModelTable {
           // Its own caller hears how that ends; here it is only over, and the row is looked at again.
           await state.done.catch(() => undefined);
           break;
-        case 'failed':
+        case 'failed': {
+          this.#refuseStale(expected);
           this.#recovery.forgive(spec.id);
-          await this.unload(spec.id, atOnce);
+          const made = await this.unload(spec.id, atOnce);
+          if (expected !== undefined) expected = made;
           break;
+        }
         case 'stuck':
           throw state.error;
         case 'ready':
@@ -125,38 +146,51 @@ export class ModelTable {
       }
     }
     // From the last look at the rows to here nothing waits: two callers cannot both get here.
+    this.#refuseStale(expected);
+    this.#changes += 1;
     const job = this.#newJob(spec.id);
     this.#set(spec, { kind: 'loading', job });
     void this.#openFirst(spec, job);
     return job;
   }
 
-  /** Frees a model; a load under way is given up. Ends within a bound: with `unload_stalled` when the device does not let go. */
-  async unload(name: string, manner: UnloadManner = atOnce): Promise<void> {
+  /**
+   * Frees a model; a load under way is given up. Ends within a bound: with `unload_stalled` when the device does not let go.
+   * Gives the epoch that this made: whoever else changed something meanwhile made a later one.
+   */
+  async unload(name: string, manner: UnloadManner = atOnce): Promise<string> {
     const id = this.#canonical(name);
     const row = this.#rows.get(id);
     if (!row) throw new CortexError('model_not_found', { model: id });
     const { spec, state } = row;
+    this.#refuseStale(manner.epoch);
+    if (state.kind === 'stuck') throw state.error;
+    if (state.kind === 'ready') refuseBusy(state.model, manner.waitMs > 0 || manner.isForced);
+    if (state.kind !== 'unloading') this.#changes += 1;
+    const { epoch } = this;
     switch (state.kind) {
       case 'unloading':
-        return await state.done;
-      case 'stuck':
-        throw state.error;
+        await state.done;
+        break;
       case 'loading':
       case 'recovering':
-        return await this.#giveUp(row, state.job);
+        await this.#giveUp(row, state.job);
+        break;
       case 'failed':
-        return await this.#leave(spec, this.#free(spec, state.model));
+        await this.#leave(spec, this.#free(spec, state.model));
+        break;
       case 'ready':
-        refuseBusy(state.model, manner.waitMs > 0 || manner.isForced);
-        return await this.#leave(spec, this.#drainAndFree(spec, state.model, manner));
+        await this.#leave(spec, this.#drainAndFree(spec, state.model, manner));
     }
+    return epoch;
   }
 
   /** Gives up a load and waits for its end, within the bound; a load that has ended stays as it is. */
   async cancel(job: LoadJob): Promise<void> {
     const row = this.#rows.get(job.model);
-    if (row && this.#isAt(row.spec, job)) await this.#giveUp(row, job);
+    if (!row || !this.#isAt(row.spec, job)) return;
+    this.#changes += 1;
+    await this.#giveUp(row, job);
   }
 
   /**
