@@ -1,5 +1,5 @@
 // The only way to start a kernel. On capability 90 and later the kernel may begin while the one before it ends: it calls
-// ptx::wait_for_previous() before it reads what that one wrote, and everything else it does before that overlaps.
+// ptx::wait_for_predecessor() before it reads what that one wrote, and everything else it does before that overlaps.
 #pragma once
 
 #include <cuda_runtime.h>

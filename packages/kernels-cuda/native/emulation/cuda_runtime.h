@@ -164,6 +164,8 @@ inline int __all_sync(unsigned mask, int predicate, CORTEX_CALLER) {
 inline unsigned __activemask() = delete;
 
 // Arithmetic. Approximations of the device are exact here.
+using std::isinf;
+using std::isnan;
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __sinf(float x) { return std::sin(x); }
