@@ -1,19 +1,10 @@
-#include <cstring>
-
-#include "ops.h"
-#include "partition.h"
+#include "rows_to_step.h"
 
 namespace cortex {
 
 void cortex_expose_rows(const Instruction& in, Worker& worker) {
-  if (worker.rank->rank != 0) return;
   const Step& step = worker.step();
-  float* exposed = step.floats(step.offsets().logits);
-  const Range own = own_rows(worker, worker.rows(in));
-  for (int row = own.begin; row < own.end; ++row) {
-    std::memcpy(exposed + int64_t{row} * step.limits().vocab, worker.at(in.in[0], row),
-                static_cast<size_t>(in.k) * sizeof(float));
-  }
+  rows_to_step(in, worker, step.floats(step.offsets().logits), step.limits().vocab);
 }
 
 }  // namespace cortex
