@@ -14,7 +14,6 @@ import {
   defineArchitecture,
   fusedRow,
   gatedMlpBlock,
-  header,
   type KvFormat,
   matrixRow,
   moeBlock,
@@ -25,12 +24,11 @@ import {
   quantise,
   type StepLimits,
   sampled,
-  sampling,
   type Value,
   vectorRow,
   type WeightRow,
 } from '@helexa/graph';
-import { fillDevice } from '@helexa/graph/conformance';
+import { type Chunk, fillDevice, writeChunks } from '@helexa/graph/conformance';
 
 /** Sizes of a small model with every op that a family uses. */
 export interface RandomModelConfig {
@@ -216,13 +214,6 @@ export function randomCheckpoint(config: RandomModelConfig): { checkpoint: Check
   };
 }
 
-/** Rows of one sequence in one step. */
-export interface Chunk {
-  readonly slot: number;
-  readonly tokens: readonly number[];
-  readonly past: number;
-}
-
 export const testLimits = (vocab: number, change: Partial<StepLimits> = {}): StepLimits => ({
   maxRows: 96,
   maxSequences: 6,
@@ -279,34 +270,7 @@ export class RandomModel {
 
   /** Writes a step that samples the last row of each chunk, or every row. */
   write(chunks: readonly Chunk[], everyRow = false): number {
-    const { layout, buffer } = this.device;
-    const i32 = new Int32Array(buffer);
-    const f32 = new Float32Array(buffer);
-    let row = 0;
-    let samples = 0;
-    for (const [index, { slot, tokens, past }] of chunks.entries()) {
-      i32[layout.sequenceSlot + index] = slot;
-      i32[layout.sequenceRow + index] = row;
-      i32[layout.sequenceRows + index] = tokens.length;
-      i32[layout.sequenceLength + index] = past + tokens.length;
-      for (let page = 0; page < layout.pagesPerSlot; page++)
-        i32[layout.pageTable + slot * layout.pagesPerSlot + page] =
-          (page * layout.limits.maxSequences + slot) % layout.limits.pages;
-      f32[layout.sampling + slot * sampling.size + sampling.topP] = 1;
-      f32[layout.sampling + slot * sampling.size + sampling.repetitionPenalty] = 1;
-      for (const [offset, token] of tokens.entries()) {
-        i32[layout.tokens + row] = token;
-        i32[layout.positions + row] = past + offset;
-        if (everyRow || offset === tokens.length - 1) {
-          i32[layout.sampleRow + samples] = row;
-          i32[layout.sampleSlot + samples] = slot;
-          samples++;
-        }
-        row++;
-      }
-    }
-    i32.set([0, row, chunks.length, samples, 0], layout.header + header.sequence);
-    return samples;
+    return writeChunks(this.device, chunks, everyRow ? 'every' : 'last');
   }
 
   /** Logits of the sampled rows of one step. */

@@ -4,3 +4,4 @@ export * from './fill-device.js';
 export * from './mutations.js';
 export * from './random-checkpoint.js';
 export * from './scripted-model.js';
+export * from './write-chunks.js';

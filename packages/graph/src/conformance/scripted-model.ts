@@ -3,18 +3,9 @@ import type { Architecture } from '../architecture.js';
 import type { Backend, DeviceModel, KvFormat } from '../backend.js';
 import { type Compiled, compile } from '../compile.js';
 import { pageTokens } from '../program.js';
-import { header, type StepLimits, sampled, sampling } from '../step.js';
+import { type StepLimits, sampled } from '../step.js';
 import { fillDevice } from './fill-device.js';
-
-/** Tokens of one sequence in one step. */
-export interface Chunk {
-  readonly slot: number;
-  readonly tokens: readonly number[];
-  /** Tokens of the sequence that are in the cache already. */
-  readonly past: number;
-  /** Added to every position: what a wrong engine would do. */
-  readonly shift?: number;
-}
+import { type Chunk, writeChunks } from './write-chunks.js';
 
 export interface ScriptedOptions {
   readonly architecture: Architecture;
@@ -63,36 +54,16 @@ export class ScriptedModel {
 
   /** Runs one step; the logits of every row, in the order of the chunks. */
   async step(chunks: readonly Chunk[]): Promise<{ logits: Float32Array[]; tokens: number[] }> {
+    const rows = writeChunks(this.#device, chunks, 'every');
+    await this.#device.step();
     const { layout, buffer } = this.#device;
     const i32 = new Int32Array(buffer);
     const f32 = new Float32Array(buffer);
-    let row = 0;
-    for (const [index, { slot, tokens, past, shift = 0 }] of chunks.entries()) {
-      i32[layout.sequenceSlot + index] = slot;
-      i32[layout.sequenceRow + index] = row;
-      i32[layout.sequenceRows + index] = tokens.length;
-      i32[layout.sequenceLength + index] = past + tokens.length;
-      for (let page = 0; page < layout.pagesPerSlot; page++)
-        i32[layout.pageTable + slot * layout.pagesPerSlot + page] = page * layout.limits.maxSequences + slot;
-      const parameters = layout.sampling + slot * sampling.size;
-      f32[parameters + sampling.topP] = 1;
-      f32[parameters + sampling.repetitionPenalty] = 1;
-      for (const [offset, token] of tokens.entries()) {
-        i32[layout.tokens + row] = token;
-        for (let axis = 0; axis < 3; axis++)
-          i32[layout.positions + axis * layout.limits.maxRows + row] = past + offset + shift;
-        i32[layout.sampleRow + row] = row;
-        i32[layout.sampleSlot + row] = slot;
-        row++;
-      }
-    }
-    i32.set([0, row, chunks.length, row, 0], layout.header + header.sequence);
-    await this.#device.step();
     const { vocab } = layout.limits;
     const at = (index: number): number => layout.logits + index * vocab;
     return {
-      logits: Array.from({ length: row }, (_, index) => f32.slice(at(index), at(index + 1))),
-      tokens: Array.from({ length: row }, (_, index) => i32[layout.output + index * sampled.size + sampled.token]!),
+      logits: Array.from({ length: rows }, (_, index) => f32.slice(at(index), at(index + 1))),
+      tokens: Array.from({ length: rows }, (_, index) => i32[layout.output + index * sampled.size + sampled.token]!),
     };
   }
 
