@@ -1,20 +1,12 @@
 import Anthropic from '@anthropic-ai/sdk';
 import test from 'ava';
 import OpenAI from 'openai';
-import { type RunningCortex, startCortex } from '../testing/index.js';
+import { cortexOfTests } from '../testing/cortex-of-tests.js';
 
-let cortex: RunningCortex;
-test.before(async () => {
-  cortex = await startCortex([]);
-});
-test.after.always('cortex up ends cleanly on SIGTERM', async (t) => {
-  if (!cortex) return;
-  const end = await cortex.stop();
-  t.is(end.code, 0, end.stderr);
-});
+const cortex = cortexOfTests(test);
 
-const anthropic = () => new Anthropic({ baseURL: cortex.address.url, apiKey: 'none', maxRetries: 0 });
-const openai = () => new OpenAI({ baseURL: `${cortex.address.url}/v1`, apiKey: 'none', maxRetries: 0 });
+const anthropic = () => new Anthropic({ baseURL: cortex().address.url, apiKey: 'none', maxRetries: 0 });
+const openai = () => new OpenAI({ baseURL: `${cortex().address.url}/v1`, apiKey: 'none', maxRetries: 0 });
 
 const question = 'What is the capital of France?';
 const messages = [{ role: 'user' as const, content: question }];

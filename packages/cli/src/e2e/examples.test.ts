@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { type RunningCortex, runProgram, startCortex } from '../testing/index.js';
+import { cortexOfTests } from '../testing/cortex-of-tests.js';
+import { runProgram } from '../testing/index.js';
 
 const folder = fileURLToPath(new URL('../../../../examples', import.meta.url));
 /** What each example must print; an example without a row here fails the first test. */
@@ -17,13 +18,7 @@ const examples = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs'))
   .sort();
 
-let cortex: RunningCortex;
-test.before(async () => {
-  cortex = await startCortex([]);
-});
-test.after.always(async () => {
-  await cortex?.stop();
-});
+const cortex = cortexOfTests(test);
 
 test('every example is known to this test', (t) => {
   t.deepEqual(examples, Object.keys(prints).sort());
@@ -31,7 +26,7 @@ test('every example is known to this test', (t) => {
 
 for (const example of examples)
   test(`examples/${example} prints what it promises`, async (t) => {
-    const end = await runProgram(join(folder, example), [], { env: { CORTEX_URL: cortex.address.url } });
+    const end = await runProgram(join(folder, example), [], { env: { CORTEX_URL: cortex().address.url } });
     t.is(end.code, 0, end.stderr);
     t.regex(end.stdout, prints[example] ?? /^$/);
   });

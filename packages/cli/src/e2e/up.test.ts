@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import test from 'ava';
 import OpenAI from 'openai';
-import { type RunningCortex, runCortex, startCortex } from '../testing/index.js';
+import { cortexOfTests } from '../testing/cortex-of-tests.js';
+import { runCortex, startCortex } from '../testing/index.js';
 
 const expectedFile = new URL('../../fixtures/cortex-tiny.expected.json', import.meta.url);
 
@@ -17,21 +18,13 @@ interface ExpectedCase {
 
 const { cases } = JSON.parse(readFileSync(expectedFile, 'utf8')) as { cases: readonly ExpectedCase[] };
 
-let cortex: RunningCortex;
-test.before(async () => {
-  cortex = await startCortex([]);
-});
-test.after.always('cortex up ends cleanly on SIGTERM', async (t) => {
-  if (!cortex) return;
-  const end = await cortex.stop();
-  t.is(end.code, 0, end.stderr);
-});
+const cortex = cortexOfTests(test);
 
 /** The typed error; warnings may stand before it. */
 const errorLine = (stderr: string) => stderr.split('\n').find((line) => line.startsWith('Error: '));
 
 const post = (path: string, body: unknown) =>
-  fetch(`${cortex.address.url}${path}`, {
+  fetch(`${cortex().address.url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
@@ -45,7 +38,7 @@ interface Completion {
 }
 
 test('cortex up serves the demonstration model under its id', async (t) => {
-  const list = (await (await fetch(`${cortex.address.url}/v1/models`)).json()) as { data: { id: string }[] };
+  const list = (await (await fetch(`${cortex().address.url}/v1/models`)).json()) as { data: { id: string }[] };
   t.deepEqual(
     list.data.map((model) => model.id),
     ['cortex-tiny'],
@@ -87,7 +80,7 @@ test('a streamed answer is the unstreamed one in pieces, and ends with [DONE]', 
 });
 
 test('the official openai client talks to cortex, streamed and not', async (t) => {
-  const client = new OpenAI({ baseURL: `${cortex.address.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const client = new OpenAI({ baseURL: `${cortex().address.url}/v1`, apiKey: 'none', maxRetries: 0 });
   const messages = [{ role: 'user' as const, content: 'What is the capital of France?' }];
   const whole = await client.chat.completions.create({ model: 'cortex-tiny', messages, temperature: 0 });
   t.regex(whole.choices[0]?.message.content ?? '', /Paris/);
@@ -126,7 +119,7 @@ test('an unknown model is an OpenAI error that names it', async (t) => {
 });
 
 test('a port in use is one typed line and its exit code', async (t) => {
-  const port = new URL(cortex.address.url).port;
+  const port = new URL(cortex().address.url).port;
   const end = await runCortex(['up', '--port', port, '--neuron-port', '0', '--metrics-port', '0']);
   t.is(end.code, 69);
   t.is(errorLine(end.stderr), `Error: Cannot listen on '127.0.0.1:${port}': the port is in use`);
@@ -134,7 +127,7 @@ test('a port in use is one typed line and its exit code', async (t) => {
 });
 
 test('cortex status lists the model, as text and as JSON', async (t) => {
-  const ask = ['status', '--endpoint', cortex.address.url, '--neuron', cortex.address.neuronUrl];
+  const ask = ['status', '--endpoint', cortex().address.url, '--neuron', cortex().address.neuronUrl];
   const plain = await runCortex(ask);
   t.is(plain.code, 0, plain.stderr);
   t.regex(plain.stdout, /cortex-tiny/);
@@ -149,7 +142,7 @@ test('cortex status lists the model, as text and as JSON', async (t) => {
 });
 
 test('cortex chat asks once and prints the answer', async (t) => {
-  const ask = ['chat', '--endpoint', cortex.address.url, '--message', 'What is the capital of Norway?'];
+  const ask = ['chat', '--endpoint', cortex().address.url, '--message', 'What is the capital of Norway?'];
   const plain = await runCortex(ask);
   t.is(plain.code, 0, plain.stderr);
   t.regex(plain.stdout, /Oslo/);
