@@ -1,11 +1,5 @@
-import { createArchitectureRegistry } from '@helexa/graph';
+import { hookSuite } from '@helexa/graph/conformance';
 import test from 'ava';
 import architectures from './hook.js';
 
-test('hook answers architectures that a registry accepts', async (t) => {
-  const registry = createArchitectureRegistry(await architectures());
-  t.deepEqual(
-    registry.architectures.map((architecture) => architecture.name),
-    ['qwen3', 'qwen3_moe'],
-  );
-});
+hookSuite(test, architectures, ['qwen3', 'qwen3_moe']);

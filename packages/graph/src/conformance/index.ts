@@ -1,6 +1,7 @@
 export * from './architecture.suite.js';
 export * from './backend.suite.js';
 export * from './fill-device.js';
+export * from './hook.suite.js';
 export * from './mutations.js';
 export * from './random-checkpoint.js';
 export * from './scripted-model.js';
