@@ -7,6 +7,7 @@
 
 #include "../runtime/barrier.h"
 #include "../runtime/memory.h"
+#include <cortex/runtime/native_backend.h>
 #include <cortex/runtime/status.h>
 #include "../runtime/team.h"
 #include <cortex/program/decode.h>
@@ -136,15 +137,8 @@ struct Worker {
   void meet() const { rank->barrier->wait(); }
 };
 
-struct RankMemory {
-  double weight_bytes;
-  double kv_bytes;
-  double state_bytes;
-  double activation_bytes;
-};
-
-struct Model {
-  ~Model();
+struct Model : NativeModel {
+  ~Model() override;
 
   // Null and a status when the spec is refused or memory does not suffice.
   static std::unique_ptr<Model> load(ModelSpec spec, int32_t* step_words, Status& status);
@@ -152,10 +146,11 @@ struct Model {
   // What `load` would allocate for each rank, without allocating any of it.
   static Status measure(ModelSpec spec, std::vector<RankMemory>& memory);
 
-  Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size);
-  // On failure `instruction` is the tensor and `want_bytes` the rank that lacks rows.
-  Status seal();
-  Status run_step(double& device_ns);
+  Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size) override;
+  Status seal() override;
+  Status run_step(double& device_ns) override;
+  const std::vector<RankMemory>& rank_memory() const override { return memory; }
+  int thread_count() const override { return static_cast<int>(workers.size()); }
 
   ModelSpec spec;
   std::vector<std::unique_ptr<Rank>> ranks;

@@ -1,22 +1,14 @@
-// A model as TypeScript describes it, before anything is believed.
+// What a model is loaded from, with the kernels of its instruction set.
 #pragma once
 
-#include <vector>
+#include <cortex/program/load_spec.h>
 
 #include "../matmul/matmul.h"
 #include "../simd/kernels.h"
-#include <cortex/program/spec.h>
 
 namespace cortex {
 
-struct ModelSpec {
-  std::vector<ProgramSpec> programs;
-  Limits limits;
-  StepOffsets offsets;
-  int64_t step_words;
-  KvFormat kv_format;
-  // Over all ranks; 0: what the machine allows.
-  int threads;
+struct ModelSpec : LoadSpec {
   const Kernels* kernels;
   const matmul::MatmulIsa* matmul;
 };

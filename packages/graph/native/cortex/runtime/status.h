@@ -8,8 +8,8 @@
 
 namespace cortex {
 
-// Order known to src/binding.ts.
-enum class Code : int { ok = 0, program_invalid = 1, step_invalid = 2, upload_invalid = 3, out_of_memory = 4, disposed = 5 };
+// Order known to src/native/native-error.ts. After device_lost nothing of the device works any more.
+enum class Code : int { ok = 0, program_invalid = 1, step_invalid = 2, upload_invalid = 3, out_of_memory = 4, disposed = 5, device_lost = 6 };
 
 struct Status {
   Code code = Code::ok;

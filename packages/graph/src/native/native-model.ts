@@ -1,31 +1,37 @@
 import { CortexError } from '@helexa/core';
-import type { DeviceModel, MemoryReport, Program, StepLayout, StepReport } from '@helexa/graph';
-import { isFailure, type NativeBinding, type NativeFailure, type NativeMemory, type NativeModel } from './binding.js';
+import type { DeviceModel, MemoryReport, StepReport } from '../backend.js';
+import type { Program } from '../program.js';
+import type { StepLayout } from '../step.js';
+import { isFailure, type LoadedModel, type NativeBinding, type NativeFailure, type NativeMemory } from './binding.js';
 import { toCortexError } from './native-error.js';
 
 /** The memory of all ranks. They share one step buffer: rank 0 answers for it. */
 export const memoryReport = (ranks: readonly NativeMemory[], layout: StepLayout): readonly MemoryReport[] =>
   ranks.map((rank, index) => ({ ...rank, stepBytes: index === 0 ? layout.size * 4 : 0 }));
 
-/** One model on the CPU device thread. Its owner disposes it; a disposed backend disposes what is left. */
-export class CpuModel implements DeviceModel {
+/** One model on a device thread. Its owner disposes it; a disposed backend disposes what is left. */
+export class NativeModel implements DeviceModel {
   readonly layout: StepLayout;
   readonly buffer: ArrayBuffer;
   readonly memory: readonly MemoryReport[];
+  readonly #backend: string;
   readonly #binding: NativeBinding;
-  readonly #native: NativeModel;
+  readonly #native: LoadedModel;
   readonly #programs: readonly Program[];
   readonly #onDispose: () => void;
   #isStepping = false;
   #disposal: Promise<void> | null = null;
 
   constructor(options: {
+    /** Name of the backend, for errors. */
+    readonly backend: string;
     readonly binding: NativeBinding;
-    readonly native: NativeModel;
+    readonly native: LoadedModel;
     readonly layout: StepLayout;
     readonly programs: readonly Program[];
     readonly onDispose: () => void;
   }) {
+    this.#backend = options.backend;
     this.#binding = options.binding;
     this.#native = options.native;
     this.#programs = options.programs;
@@ -51,13 +57,13 @@ export class CpuModel implements DeviceModel {
       });
     }
     const failure = await this.#binding.upload(this.#native.handle, rank, tensor, rowStart, bytes);
-    if (failure) throw toCortexError(failure, { tensor: name });
+    if (failure) throw toCortexError(failure, { backend: this.#backend, tensor: name });
   }
 
   async seal(): Promise<void> {
     this.#mustLive();
     const failure = await this.#binding.seal(this.#native.handle);
-    if (failure) throw toCortexError(failure, { tensor: this.#tensorOf(failure) });
+    if (failure) throw toCortexError(failure, { backend: this.#backend, tensor: this.#tensorOf(failure) });
   }
 
   async step(): Promise<StepReport> {
@@ -66,7 +72,7 @@ export class CpuModel implements DeviceModel {
     this.#isStepping = true;
     try {
       const answer = await this.#binding.step(this.#native.handle);
-      if (isFailure(answer)) throw toCortexError(answer);
+      if (isFailure(answer)) throw toCortexError(answer, { backend: this.#backend });
       return { deviceNs: answer };
     } finally {
       this.#isStepping = false;

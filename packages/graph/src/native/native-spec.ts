@@ -1,8 +1,10 @@
 import { CortexError, type WeightFormat } from '@helexa/core';
-import { type KvFormat, layoutFields, type ModelSpec, noVision, type Program, type StepLayout } from '@helexa/graph';
+import type { KvFormat, ModelSpec } from '../backend.js';
+import type { Program } from '../program.js';
+import { layoutFields, noVision, type StepLayout } from '../step.js';
 import type { NativeProgram, NativeSpec } from './binding.js';
 
-/** Order of `Format` in native/matmul/matmul.h. */
+/** Order of `Format` in native/cortex/program/format.h. */
 export const weightFormats = [
   'F32',
   'F16',
@@ -13,7 +15,7 @@ export const weightFormats = [
   'Q5_K',
   'Q6_K',
 ] as const satisfies readonly WeightFormat[];
-/** Order of `KvFormat` in native/simd/kernels.h. */
+/** Order of `KvFormat` in native/cortex/program/kv_format.h. */
 export const kvFormats = ['F32', 'F16', 'BF16'] as const satisfies readonly KvFormat[];
 
 const refuse = (reason: string): never => {
@@ -60,9 +62,9 @@ function nativeProgram(program: Program, index: number, ranks: number): NativePr
 
 /** A model spec as native code reads it; throws `program_invalid` for what cannot be said in its terms. */
 export function nativeSpec(
-  { programs, limits, kvFormat }: ModelSpec,
+  { programs, devices, limits, kvFormat }: ModelSpec,
   layout: StepLayout,
-  { isa, threads }: { readonly isa: string; readonly threads: number },
+  { kernels, threads }: { readonly kernels: string; readonly threads: number },
 ): NativeSpec {
   const { maxPatches, patchWidth, maxFeatures, featureWidth } = limits.vision ?? noVision;
   return {
@@ -87,6 +89,7 @@ export function nativeSpec(
     stepWords: layout.size,
     kvFormat: indexOf('cache format', kvFormats, kvFormat),
     threads: int32('the thread count', [threads])[0]!,
-    isa,
+    devices: int32('the devices', devices),
+    kernels,
   };
 }

@@ -38,8 +38,8 @@ ProgramSpec read_program(const Napi::Object& object) {
 
 }  // namespace
 
-ModelSpec read_spec(const Napi::Object& object) {
-  ModelSpec spec{};
+LoadSpec read_spec(const Napi::Object& object) {
+  LoadSpec spec{};
   const auto programs = object.Get("programs").As<Napi::Array>();
   for (uint32_t i = 0; i < programs.Length(); ++i) spec.programs.push_back(read_program(programs.Get(i).As<Napi::Object>()));
   std::vector<int32_t> limits = int32s(object, "limits");
@@ -54,9 +54,8 @@ ModelSpec read_spec(const Napi::Object& object) {
   spec.step_words = whole(object.Get("stepWords").As<Napi::Number>().DoubleValue());
   spec.kv_format = static_cast<KvFormat>(integer(object, "kvFormat"));
   spec.threads = integer(object, "threads");
-  const std::string isa = object.Get("isa").As<Napi::String>();
-  spec.kernels = kernels_by_name(isa.c_str());
-  spec.matmul = matmul::matmul_isa(isa.c_str());
+  spec.devices = int32s(object, "devices");
+  spec.kernels = object.Get("kernels").As<Napi::String>();
   return spec;
 }
 

@@ -1,16 +1,25 @@
 import { CortexError } from '@helexa/core';
 import type { NativeFailure } from './binding.js';
 
-/** Names of tensors, for errors that native code knows only by index. */
+/** Names that native code does not know, or knows by index only. */
 export interface NativeErrorContext {
+  readonly backend: string;
   readonly tensor?: string;
 }
 
-/** Order of `Code` in native/runtime/status.h; 0 is success. */
-const codes = ['ok', 'program_invalid', 'step_invalid', 'upload_invalid', 'out_of_memory', 'disposed'] as const;
+/** Order of `Code` in native/cortex/runtime/status.h; 0 is success. */
+const codes = [
+  'ok',
+  'program_invalid',
+  'step_invalid',
+  'upload_invalid',
+  'out_of_memory',
+  'disposed',
+  'device_lost',
+] as const;
 
 /** The typed error that a native status stands for. */
-export function toCortexError(failure: NativeFailure, { tensor = 'model' }: NativeErrorContext = {}): CortexError {
+export function toCortexError(failure: NativeFailure, { backend, tensor = 'model' }: NativeErrorContext): CortexError {
   const [code, instruction, wantBytes, haveBytes, message] = failure;
   switch (codes[code]) {
     case 'program_invalid':
@@ -23,6 +32,8 @@ export function toCortexError(failure: NativeFailure, { tensor = 'model' }: Nati
       return new CortexError('upload_invalid', { tensor, reason: message });
     case 'out_of_memory':
       return new CortexError('out_of_memory', { what: message, wantBytes, haveBytes });
+    case 'device_lost':
+      return new CortexError('device_lost', { backend, reason: message });
     case 'disposed':
       return new CortexError('disposed', { what: message });
     default:
