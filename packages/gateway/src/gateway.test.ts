@@ -371,7 +371,10 @@ test('startGateway lists models and health while a neuron is dead or never answe
       mute: { control: () => new Promise(() => {}) },
       live: { models: [{ id: 'm', status: 'loaded', limit: { context: 10 } }] },
     },
-    { neurons: [{ name: 'dead', endpoint: `http://127.0.0.1:${await freePort()}` }] },
+    {
+      gateway: { poll_timeout_ms: 2000 },
+      neurons: [{ name: 'dead', endpoint: `http://127.0.0.1:${await freePort()}` }],
+    },
   );
   const list = JSON.parse(await (await get(`${gateway.url}/v1/models`)).text()) as {
     object: string;

@@ -68,6 +68,8 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** The machine's own when absent. */
   readonly world?: GatewayWorld;
+  /** Longest wait for the first look at all neurons before the gateway opens its port; one second when absent. */
+  readonly firstLookMs?: number;
   /** Makes request ids; random ones when absent. */
   readonly makeId?: () => string;
 }
@@ -83,8 +85,7 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
-/** Longest wait for the first look at all nodes before the gateway opens its port. */
-const firstLookMs = 1000;
+const defaultFirstLookMs = 1000;
 const connectTimeoutMs = 5000;
 const catalogueIntervalMs = 2000;
 const unloadTimeoutMs = 60_000;
@@ -99,6 +100,7 @@ class Gateway {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #makeId: () => string;
+  readonly #firstLookMs: number;
   readonly #world: GatewayWorld;
   readonly #agent: Dispatcher;
   readonly #inFlight = new InFlight();
@@ -117,7 +119,15 @@ class Gateway {
   #onLastExchange: (() => void) | undefined;
 
   constructor(
-    { config, readConfig, logger, clock, makeId, world = systemWorld }: GatewayOptions,
+    {
+      config,
+      readConfig,
+      logger,
+      clock,
+      makeId,
+      world = systemWorld,
+      firstLookMs = defaultFirstLookMs,
+    }: GatewayOptions,
     links: readonly NeuronLink[],
   ) {
     this.#config = config;
@@ -127,6 +137,7 @@ class Gateway {
     this.#log = logger ?? pino({ name: 'gateway', level: config.log.level });
     this.#clock = clock ?? systemClock;
     this.#makeId = makeId ?? randomUUID;
+    this.#firstLookMs = firstLookMs;
     this.#fleet = createFleet(config.neurons);
     this.#metrics = createMetrics({
       fleet: () => this.#fleet,
@@ -419,7 +430,7 @@ class Gateway {
   async #firstLook(): Promise<void> {
     let cancel = (): void => {};
     const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(firstLookMs, resolve);
+      cancel = this.#clock.after(this.#firstLookMs, resolve);
     });
     await Promise.race([this.#poller.start(), late]);
     cancel();

@@ -30,7 +30,7 @@ test('close leaves no socket, server or timer behind', async (t) => {
       { name: 'nobody', endpoint: 'http://127.0.0.1:9' },
     ],
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
   const url = `${gateway.url}/v1/chat/completions`;
   t.is(await post(url, '{"model":"fake/model","stream":true}'), 200);
   t.is(await post(url, '{"model":"fake/model","die":1}'), 502);

@@ -12,7 +12,7 @@ const connect = async (t: ExecutionContext, answer?: () => FakeAnswer): Promise<
     gateway: { listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0', poll_interval_ms: 600_000 },
     neurons: [{ name: 'a', endpoint: neuron.url }],
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
   t.teardown(async () => {
     await gateway.close();
     await neuron.close();

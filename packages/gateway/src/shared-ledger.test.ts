@@ -30,7 +30,7 @@ test('G7: two gateways with one Redis serve one budget between them, and refuse 
     entitlements: { keys, ledger: { kind: 'redis', url: redis.url } },
   });
   const open = async () => {
-    const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+    const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
     t.teardown(() => gateway.close());
     return gateway;
   };

@@ -50,7 +50,7 @@ const gatewayBefore = async (t: ExecutionContext, neurons: readonly object[], mo
     neurons,
     ...more,
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
   t.teardown(() => gateway.close());
   return gateway;
 };

@@ -1,5 +1,6 @@
 import type { Clock } from '@helexa/core';
 import type { Look, NodeState } from './fleet.js';
+import { isOutOfFiles } from './out-of-files.js';
 
 /** The one effect of the poller: it may reject, and stops when the signal says so. */
 export type LookAt = (node: NodeState, signal: AbortSignal) => Promise<Look>;
@@ -17,7 +18,7 @@ export interface PollerOptions {
 
 interface Watch {
   /** The look under way: there is never a second one at the same node. */
-  running: Promise<void> | undefined;
+  running: Promise<boolean> | undefined;
   cancelNext: (() => void) | undefined;
   cancelLook: (() => void) | undefined;
 }
@@ -39,10 +40,10 @@ export class Poller {
     await Promise.all(this.#options.names.map((name) => this.lookNow(name)));
   }
 
-  /** Looks at a node at once; joins the look that is under way, if there is one. */
-  lookNow(name: string): Promise<void> {
+  /** Looks at a node at once; joins the look that is under way, if there is one. True when it answered. */
+  lookNow(name: string): Promise<boolean> {
     const watch = this.#watches.get(name);
-    if (!watch || this.#isClosed) return Promise.resolve();
+    if (!watch || this.#isClosed) return Promise.resolve(false);
     if (watch.running) return watch.running;
     watch.cancelNext?.();
     watch.cancelNext = undefined;
@@ -55,12 +56,12 @@ export class Poller {
   }
 
   /** Looks at a node with a look that begins after this call. */
-  async lookFresh(name: string): Promise<void> {
+  async lookFresh(name: string): Promise<boolean> {
     await this.#watches.get(name)?.running;
-    await this.lookNow(name);
+    return await this.lookNow(name);
   }
 
-  async #look(name: string, watch: Watch): Promise<void> {
+  async #look(name: string, watch: Watch): Promise<boolean> {
     const { clock, timeoutMs, stateOf, lookAt, onLook } = this.#options;
     const stop = new AbortController();
     let isLate = false;
@@ -69,14 +70,16 @@ export class Poller {
       stop.abort();
     });
     watch.cancelLook = () => stop.abort();
-    const look = await lookAt(stateOf(name), stop.signal).catch(
-      (error: unknown): Look => ({
-        ok: false,
-        reason: isLate ? `it did not answer in ${timeoutMs} ms` : describe(error),
-      }),
+    const look = await lookAt(stateOf(name), stop.signal).catch((error: unknown): Look | undefined =>
+      // Of a neuron that this machine cannot ask nothing is known.
+      isOutOfFiles(error)
+        ? undefined
+        : { ok: false, reason: isLate ? `it did not answer in ${timeoutMs} ms` : describe(error) },
     );
     cancelTimer();
-    if (!this.#isClosed) onLook(name, look);
+    if (!look || this.#isClosed) return false;
+    onLook(name, look);
+    return look.ok;
   }
 
   /** Stops; settles when no look is under way. */

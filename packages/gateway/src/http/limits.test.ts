@@ -1,21 +1,8 @@
-import { connect } from 'node:net';
 import test from 'ava';
+import { sayRaw } from '../testing/raw-socket.js';
 import { errorOf, post, runGateway } from '../testing/running-gateway.js';
 
 const models = [{ id: 'm', status: 'loaded' }];
-
-/** All that a server says on a connection of its own. */
-const raw = (url: string, text: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname, () => socket.write(text));
-    let said = '';
-    socket.on('data', (chunk) => {
-      said += String(chunk);
-    });
-    socket.on('close', () => resolve(said));
-    socket.on('error', reject);
-  });
 
 const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
@@ -49,10 +36,10 @@ test('startGateway refuses a body beyond its limit in the dialect of its path', 
 test('startGateway refuses headers beyond its limit in the dialect of its path', async (t) => {
   const { gateway } = await runGateway(t, { a: { models } });
   const head = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\nx-filler: ${'y'.repeat(40_000)}\r\n\r\n`;
-  const chat = await raw(gateway.url, head('/v1/chat/completions'));
+  const chat = await sayRaw(gateway.url, head('/v1/chat/completions'));
   t.regex(chat, /^HTTP\/1\.1 431 /);
   t.regex(chat, /"code":"headers_too_large"/);
-  const messages = await raw(gateway.url, head('/v1/messages'));
+  const messages = await sayRaw(gateway.url, head('/v1/messages'));
   t.regex(messages, /^HTTP\/1\.1 431 /);
   t.regex(messages, /\{"type":"error","error":\{"type":"invalid_request_error"/);
 });

@@ -70,7 +70,10 @@ export class LocalLedger implements Ledger {
   #current({ keyId, windowSeconds }: Principal): Account {
     const account = this.#account(keyId);
     const nowMs = this.#options.clock.unixMs();
-    if (windowSeconds !== undefined && nowMs - account.windowStartMs >= windowSeconds * 1000) {
+    if (windowSeconds === undefined) return account;
+    // A clock that was set back must not make the window longer than it is.
+    account.windowStartMs = Math.min(account.windowStartMs, nowMs);
+    if (nowMs - account.windowStartMs >= windowSeconds * 1000) {
       account.spent = 0;
       account.windowStartMs = nowMs;
     }

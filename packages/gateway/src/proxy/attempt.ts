@@ -9,6 +9,7 @@ import {
 } from '@helexa/core';
 import type { Dispatcher } from 'undici';
 import type { NodeState } from '../fleet/fleet.js';
+import { isOutOfFiles } from '../fleet/out-of-files.js';
 import { errorEvent } from '../http/respond.js';
 import type { AnswerSink } from './answer-sink.js';
 import { EventSplitter } from './event-splitter.js';
@@ -88,6 +89,10 @@ const failure = (node: NodeState, cause: unknown): CortexError => {
   const code = (cause as { code?: unknown } | null)?.code;
   if (typeof code === 'string' && unreachable.has(code)) {
     return new CortexError('upstream_unreachable', { node: node.name }, { cause });
+  }
+  if (isOutOfFiles(cause)) {
+    const reason = 'the gateway has no file left for a connection to it';
+    return new CortexError('upstream_failed', { node: node.name, reason }, { cause });
   }
   const isHttp = !(typeof code === 'string' && code.startsWith('HPE_'));
   const reason = isHttp ? 'it cut the connection before its answer was complete' : 'it does not speak HTTP';

@@ -368,6 +368,80 @@ test('Broker F9: an unload that hangs ends at its limit and loads nothing on top
   t.deepEqual(world.log, ['unload a n']);
 });
 
+// Mutation: the flood's requests count as a reason to keep their model for ever.
+test('S2: a flood of requests for a model of low priority neither keeps one of higher priority out, nor drives it out', async (t) => {
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('low', 80, { residency_priority: 5 }), entry('high', 80)],
+    sizes: { low: 80, high: 80 },
+  });
+  world.put('a', 'low');
+  let refused = 0;
+  /** Asks again as soon as its answer, which takes a second, has ended. */
+  const flood = async (): Promise<void> => {
+    while (world.clock.now() < 200_000) {
+      try {
+        const lease = await world.broker.acquire({ model: 'low', signal: new AbortController().signal });
+        await new Promise<void>((resolve) => world.clock.after(1000, resolve));
+        lease.release();
+      } catch {
+        refused += 1;
+        await new Promise<void>((resolve) => world.clock.after(5000, resolve));
+      }
+    }
+  };
+  for (let count = 0; count < 20; count++) void flood();
+  await world.clock.advance(5000);
+  const first = ask(world, 'high');
+  await world.clock.advance(60_000);
+  t.is(first.lease?.node.name, 'a');
+  // Patience, the rest of an answer, the eviction and the load.
+  t.true(first.at! - 5000 <= 30_000 + 1000 + 100 + 10_000, String(first.at));
+  first.lease!.release();
+  await world.clock.advance(100_000);
+  t.true(refused > 100);
+  t.deepEqual(world.log, ['unload a low', 'load a high']);
+  const second = ask(world, 'high');
+  await settle();
+  t.is(second.lease?.node.name, 'a');
+});
+
+// Mutation: what a neuron says that a model needs is forgotten.
+test('S7: a model that needs twice what is declared costs one failed load, and then its size is known', async (t) => {
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('m', 40), entry('n', 50)],
+    sizes: { m: 80, n: 50 },
+    settings: { residencyMs: 0 },
+  });
+  world.put('a', 'n');
+  for (const model of ['m', 'n', 'm']) {
+    const request = ask(world, model);
+    await world.clock.advance(40_000);
+    t.is(request.lease?.node.name, 'a', model);
+    request.lease?.release();
+  }
+  t.deepEqual(world.log, ['load a m', 'unload a n', 'load a m', 'unload a m', 'load a n', 'unload a n', 'load a m']);
+});
+
+// Mutation: what is declared goes before what was seen.
+test('S7: a model that needs half of what is declared displaces another one once, and then both stay', async (t) => {
+  const world = new FakeWorld({
+    nodes: { a: 100 },
+    models: [entry('m', 80), entry('n', 50)],
+    sizes: { m: 40, n: 50 },
+    settings: { residencyMs: 0 },
+  });
+  world.put('a', 'n');
+  for (const model of ['m', 'n', 'm', 'n']) {
+    const request = ask(world, model);
+    await world.clock.advance(40_000);
+    t.is(request.lease?.node.name, 'a', model);
+    request.lease?.release();
+  }
+  t.deepEqual(world.log, ['unload a n', 'load a m', 'load a n']);
+});
+
 test('Broker waits for a model that others use, and takes its place when a look says that it is idle', async (t) => {
   const error = new CortexError('model_load_failed', { model: 'n', reason: 'in use' });
   let isInUse = true;

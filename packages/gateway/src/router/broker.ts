@@ -72,6 +72,8 @@ interface Waiter {
 interface RunningJob extends LoadJob {
   /** Its neuron was started anew and knows nothing of it: no fault of the model. */
   isLost: boolean;
+  /** A look that began after its end has succeeded. */
+  isSeen: boolean;
   readonly stop: AbortController;
 }
 
@@ -396,7 +398,7 @@ export class Broker {
   #register(node: NodeState, model: string | undefined, victims: readonly string[]): RunningJob {
     const startedMs = this.#options.effects.now();
     const stop = new AbortController();
-    const job = { node: node.name, model, victims, startedMs, stop, isLost: false };
+    const job = { node: node.name, model, victims, startedMs, stop, isLost: false, isSeen: false };
     this.#jobs.set(node.name, job);
     return job;
   }
@@ -429,7 +431,7 @@ export class Broker {
       .catch((cause: unknown): Outcome => ({ ok: false, error: asError(entry.id, cause) }))
       .then((outcome) => {
         cancel();
-        this.#settle(job, outcome.ok);
+        this.#settle(job);
         if (this.#isClosed) return;
         this.#end(job, entry.id, outcome);
         this.changed();
@@ -437,16 +439,14 @@ export class Broker {
   }
 
   /** Ends a job. Unless a look has seen what became of it, its node counts as taken until one has. */
-  #settle(job: RunningJob, isSeen = false): void {
-    const { effects, fleet } = this.#options;
-    const answers = (): boolean => fleet().find(({ name }) => name === job.node)?.failures === 0;
+  #settle(job: RunningJob): void {
     this.#jobs.delete(job.node);
-    if (this.#isClosed || (isSeen && answers())) return;
+    if (this.#isClosed || job.isSeen) return;
     const rest = { job, hasLooked: false };
     this.#unsettled.set(job.node, rest);
-    void effects.look(job.node).then(() => {
+    void this.#options.effects.look(job.node).then((isSeen) => {
       rest.hasLooked = true;
-      if (!answers() || this.#unsettled.get(job.node) !== rest) return;
+      if (!isSeen || this.#unsettled.get(job.node) !== rest) return;
       this.#unsettled.delete(job.node);
       this.changed();
     });
@@ -498,10 +498,10 @@ export class Broker {
       stop.signal,
     );
     if (!outcome.ok) return outcome;
-    await orAborted(effects.look(node.name), stop.signal);
+    job.isSeen = await orAborted(effects.look(node.name), stop.signal);
     const now = fleet().find(({ name }) => name === node.name);
     // A node that did not answer the look is not to blame for the load.
-    if (!now || now.failures > 0 || modelOn(now, entry.id)?.status === 'loaded') return outcome;
+    if (!now || !job.isSeen || modelOn(now, entry.id)?.status === 'loaded') return outcome;
     const reason = `neuron '${node.name}' took the load and does not list the model`;
     return { ok: false, error: new CortexError('model_load_failed', { model: entry.id, reason }) };
   }

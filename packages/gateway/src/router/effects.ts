@@ -56,8 +56,8 @@ export interface RouterEffects {
     devices?: readonly number[] | undefined,
   ): Promise<Outcome>;
   unload(node: NodeState, model: string, signal: AbortSignal): Promise<Outcome>;
-  /** Settles when what is known of the node is newer than this call, or when it does not answer. */
-  look(node: string): Promise<void>;
+  /** Settles with true when what is known of the node is newer than this call, with false when it could not be asked. */
+  look(node: string): Promise<boolean>;
   now(): number;
   after(delayMs: number, run: () => void): () => void;
   report(event: RouterEvent): void;

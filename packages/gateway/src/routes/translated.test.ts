@@ -51,7 +51,12 @@ const setUp = async (
     gateway: { listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0', poll_interval_ms: 600_000, ...gatewayConfig },
     neurons: [{ name: 'a', endpoint: neuron.url }],
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }), ...(clock ? { clock } : {}) });
+  const gateway = await startGateway({
+    config,
+    firstLookMs: 20_000,
+    logger: pino({ level: 'silent' }),
+    ...(clock ? { clock } : {}),
+  });
   t.teardown(async () => {
     await gateway.close();
     await neuron.close();
@@ -524,7 +529,7 @@ test('a neuron that fails before its first byte is replaced, as on every other r
       { name: 'b', endpoint: good.url },
     ],
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
   t.teardown(async () => {
     await gateway.close();
     await Promise.all([broken.close(), good.close()]);

@@ -99,7 +99,10 @@ export class FakeWorld {
     const effects: RouterEffects = {
       load: (node, entry) => load(node, entry.id, typeof loadMs === 'number' ? loadMs : loadMs(node.name, entry.id)),
       unload: (node, model) => unload(node, model, 100),
-      look: async (name) => this.look(name),
+      look: async (name) => {
+        this.look(name);
+        return this.nodes[name]?.isUp === true;
+      },
       now: () => this.clock.now(),
       after: (delayMs, run) => this.clock.after(delayMs, run),
       report: (event) => void this.events.push(event),

@@ -31,6 +31,8 @@ export const runGateway = async (
   });
   const gateway = await startGateway({
     config: parsed,
+    // A busy machine takes its time; what is to be slow in a test is a neuron.
+    firstLookMs: 20_000,
     logger: pino({ level: 'silent' }),
     ...(readConfig ? { readConfig } : {}),
   });
