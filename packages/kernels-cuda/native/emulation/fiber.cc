@@ -8,6 +8,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <pthread.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -115,6 +116,10 @@ Fiber::~Fiber() {
 }
 
 void Fiber::prepare(void (*entry)()) {
+#if defined(__SANITIZE_ADDRESS__)
+  // Frames of a kernel that was given up.
+  __asan_unpoison_memory_region(bottom_, size_);
+#endif
   auto* top = reinterpret_cast<std::uintptr_t*>(static_cast<char*>(const_cast<void*>(bottom_)) + size_);
 #if defined(__x86_64__)
   // At entry the stack pointer is 8 below a multiple of 16, as after a call.

@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include "product.h"
+
 namespace cortex {
 
 namespace {
@@ -17,6 +19,26 @@ constexpr OpEntry entries[] = {
     {Opcode::patch_merge, cortex_patch_merge},
     {Opcode::load_patches, cortex_load_patches},
     {Opcode::store_features, cortex_store_features},
+    {Opcode::embed, cortex_embed},
+    {Opcode::rms_norm, cortex_rms_norm},
+    {Opcode::add_rms_norm, cortex_add_rms_norm},
+    {Opcode::layer_norm, cortex_layer_norm},
+    {Opcode::linear, cortex_linear},
+    {Opcode::linear_add, cortex_linear_add},
+    {Opcode::linear_swiglu, cortex_linear_swiglu, product_scratch},
+    {Opcode::add, cortex_add},
+    {Opcode::mul, cortex_mul},
+    {Opcode::scale, cortex_scale},
+    {Opcode::silu, cortex_silu},
+    {Opcode::gelu, cortex_gelu},
+    {Opcode::sigmoid, cortex_sigmoid},
+    {Opcode::swiglu, cortex_swiglu},
+    {Opcode::sigmoid_mul, cortex_sigmoid_mul},
+    {Opcode::head_norm, cortex_head_norm},
+    {Opcode::add_bias, cortex_add_bias},
+    {Opcode::gather_rows, cortex_gather_rows},
+    {Opcode::expose_rows, cortex_expose_rows},
+    {Opcode::rms_norm_gated, cortex_rms_norm_gated},
 };
 
 }  // namespace

@@ -1,0 +1,124 @@
+// Weights as kernels read them: Blocks<format> is 16 bytes of codes of one row (Q8_0: 32) with what belongs to them.
+#pragma once
+
+#include "../ptx/convert.h"
+#include "../ptx/memory.h"
+#include "layout.h"
+
+namespace cortex {
+
+template <Format format>
+struct Blocks {
+  static constexpr bool quantised = is_block_format(format);
+  // Columns of one block.
+  static constexpr int columns = quantised ? 32 : format == Format::F32 ? 4 : 8;
+  static constexpr int loads = format == Format::Q8_0 ? 2 : 1;
+  static constexpr int high_words = format == Format::Q5_K ? 1 : format == Format::Q6_K ? 2 : 0;
+
+  uint4 codes[loads];
+  uint32_t high[high_words > 0 ? high_words : 1];
+  uint32_t scales;
+  uint32_t super;
+
+  // Columns [block * columns, ...) of a row. The block may be any that begins before matrix.cols.
+  __device__ __forceinline__ static Blocks load(const Matrix& matrix, int row, int block) {
+    Blocks result;
+    const uint8_t* codes = matrix.codes + static_cast<size_t>(row) * matrix.codes_stride + static_cast<size_t>(block) * (16 * loads);
+    for (int i = 0; i < loads; ++i) result.codes[i] = ptx::load16_once(codes + 16 * i);
+    if constexpr (quantised) {
+      result.scales = __ldg(reinterpret_cast<const unsigned short*>(matrix.scales + static_cast<size_t>(row) * matrix.scales_stride) + block);
+    }
+    if constexpr (high_words == 1) {
+      result.high[0] = __ldg(reinterpret_cast<const unsigned*>(matrix.high + static_cast<size_t>(row) * matrix.high_stride) + block);
+    } else if constexpr (high_words == 2) {
+      const uint2 pair = __ldg(reinterpret_cast<const uint2*>(matrix.high + static_cast<size_t>(row) * matrix.high_stride) + block);
+      result.high[0] = pair.x;
+      result.high[1] = pair.y;
+    }
+    if constexpr (has_supers(format)) {
+      result.super = __ldg(reinterpret_cast<const unsigned*>(matrix.supers + static_cast<size_t>(row) * matrix.supers_stride) + block / 8);
+    }
+    return result;
+  }
+
+  __device__ __forceinline__ uint32_t code_word(int word) const {
+    const uint4& from = codes[word / 4];
+    switch (word % 4) {
+      case 0: return from.x;
+      case 1: return from.y;
+      case 2: return from.z;
+      default: return from.w;
+    }
+  }
+
+  // Columns 4 w to 4 w + 3 as bytes, for w of 0 to 7: int8 of Q8_0, else from zero on.
+  __device__ __forceinline__ uint32_t quads(int w) const {
+    if constexpr (format == Format::Q8_0) {
+      return code_word(w);
+    } else {
+      const int half = w / 4;
+      uint32_t value = code_word(w % 4) >> (4 * half) & 0x0f0f0f0fu;
+      if constexpr (format == Format::Q5_K) {
+        value |= (half == 0 ? high[0] << (4 - w) : high[0] >> (w - 4)) & 0x10101010u;
+      } else if constexpr (format == Format::Q6_K) {
+        value |= (high[half] >> (2 * (w % 4)) & 0x03030303u) << 4;
+      }
+      return value;
+    }
+  }
+
+  // value = factor(half) * (quads - offset) - minimum(), of columns 16 * half to 16 * half + 15
+  static constexpr int offset = format == Format::Q4_0 ? 8 : format == Format::Q6_K ? 32 : 0;
+
+  __device__ __forceinline__ float factor(int half) const {
+    if constexpr (format == Format::Q8_0 || format == Format::Q4_0) {
+      return ptx::low_half(scales);
+    } else if constexpr (format == Format::Q6_K) {
+      return ptx::low_half(super) * static_cast<float>(static_cast<int8_t>(scales >> (8 * half)));
+    } else {
+      return ptx::low_half(super) * static_cast<float>(scales & 0xffu);
+    }
+  }
+
+  __device__ __forceinline__ float minimum() const {
+    if constexpr (format == Format::Q4_K || format == Format::Q5_K) {
+      return ptx::high_half(super) * static_cast<float>(scales >> 8);
+    } else {
+      return 0.0f;
+    }
+  }
+
+  // All values of the block, exactly.
+  __device__ __forceinline__ void values(float (&out)[columns]) const {
+    if constexpr (format == Format::F32) {
+      for (int i = 0; i < 4; ++i) out[i] = __uint_as_float(code_word(i));
+    } else if constexpr (format == Format::F16) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        out[2 * i] = ptx::low_half(code_word(i));
+        out[2 * i + 1] = ptx::high_half(code_word(i));
+      }
+    } else if constexpr (format == Format::BF16) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        out[2 * i] = ptx::low_bfloat(code_word(i));
+        out[2 * i + 1] = ptx::high_bfloat(code_word(i));
+      }
+    } else {
+      const float low = minimum();
+#pragma unroll
+      for (int w = 0; w < 8; ++w) {
+        const uint32_t word = quads(w);
+        const float scale = factor(w / 4);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const uint32_t byte = word >> (8 * i) & 0xffu;
+          const int code = format == Format::Q8_0 ? static_cast<int8_t>(byte) : static_cast<int>(byte) - offset;
+          out[4 * w + i] = scale * static_cast<float>(code) - low;
+        }
+      }
+    }
+  }
+};
+
+}  // namespace cortex
