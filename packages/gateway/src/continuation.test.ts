@@ -67,3 +67,15 @@ test('an answer says where its time went, and behind whom', async (t) => {
   const response = await post(gateway, { model: 'm' });
   t.regex(response.headers.get('server-timing') ?? '', /^connect;dur=[\d.]+, first-byte;dur=[\d.]+$/);
 });
+
+test('a stream whose only neuron cuts it and is well goes on there, once', async (t) => {
+  const { gateway, neurons } = await runGateway(t, { a: { models } });
+  const answers = [[...texts.slice(0, 2), { die: true as const }], texts];
+  neurons['a']!.setAnswer(() => ({ steps: answers.shift() ?? [{ die: true }] }));
+  t.regex(await (await post(gateway, { model: 'm', stream: true })).text(), /one.*two.*three.*five.*DONE/s);
+  t.is(neurons['a']!.requests.length, 2);
+  answers.push([...texts.slice(0, 2), { die: true as const }], [...texts.slice(0, 3), { die: true as const }], texts);
+  const text = await (await post(gateway, { model: 'm', stream: true })).text();
+  t.regex(text, /three.*"code":"stream_interrupted"/s);
+  t.is(neurons['a']!.requests.length, 4);
+});

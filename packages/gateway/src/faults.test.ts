@@ -395,3 +395,42 @@ test('POST /fleet/plan says what a request would cause, does none of it, and the
   await clock.advance(100);
   t.is(JSON.parse(again.outcome.body).action, 'serve');
 });
+
+test('F1: a stream whose neuron dies goes on at another one that has to load the model first, and says that it waits', async (t) => {
+  const memory = await startMemoryGateway(['m'], { loading: { keep_alive_ms: 500 } });
+  const { clock, neurons } = memory;
+  neurons.get('b')!.models.delete('m');
+  await clock.advance(3000);
+  const clients = [
+    memory.ask(path, ask),
+    memory.ask('/v1/messages', { ...ask, max_tokens: 9 }),
+    memory.ask(path, { ...ask, messages: [{ role: 'user', content: 'and leave' }] }),
+  ];
+  await clock.advance(400);
+  neurons.get('a')!.crash();
+  await clock.advance(1000);
+  t.is(neurons.get('b')!.models.get('m'), 'loading');
+  clients[2]!.leave();
+  await clock.advance(20_000);
+  const [chat, messages] = clients.map(({ outcome }) => outcome.body);
+  t.is(shown(chat!), expectedStream('m', 6, idOf(chat!)));
+  t.regex(chat!, /m\d é .*\n\n: waiting for the model, \d+ s; about \d+ s more\n\n.*m5 é .*DONE/s);
+  t.regex(messages!, /m0 é .*event: ping.*m5 é .*message_stop/s);
+  t.is(neurons.get('b')!.resumed, 2);
+  t.deepEqual(memory.gateway.counts(), { waiting: 0, leased: 0, attempts: 0, open: 0 });
+});
+
+test('F1: a stream whose neuron dies ends with its error when the model cannot be loaded in time', async (t) => {
+  const memory = await startMemoryGateway(['m']);
+  const { clock, neurons } = memory;
+  neurons.get('b')!.models.delete('m');
+  await clock.advance(3000);
+  const client = memory.ask(path, ask);
+  await clock.advance(400);
+  neurons.get('a')!.crash();
+  neurons.get('b')!.state = 'frozen';
+  await clock.advance(60_000);
+  t.regex(client.outcome.body, /m0 é .*"code":"stream_interrupted"/s);
+  t.notRegex(client.outcome.body, /DONE/);
+  t.deepEqual(memory.gateway.counts(), { waiting: 0, leased: 0, attempts: 0, open: 0 });
+});

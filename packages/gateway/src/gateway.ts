@@ -286,7 +286,7 @@ class Gateway {
       metrics: this.#metrics,
       clock: this.#clock,
       bodyLimitBytes: this.#config.gateway.body_limit_bytes,
-      onFailure: (node: string) => void this.#poller.lookNow(node),
+      onFailure: (node: string) => this.#poller.lookFresh(node),
     };
     const infer = inferenceHandler(options);
     const models = {

@@ -46,7 +46,7 @@ export interface Lease {
 export interface AcquireOptions {
   readonly model: string;
   readonly signal: AbortSignal;
-  /** Nodes that this request has failed at; with any, it does not wait any more. */
+  /** Nodes that this request has failed at. */
   readonly exclude?: ReadonlySet<string>;
   readonly preferred?: string | undefined;
 }
@@ -203,10 +203,12 @@ export class Broker {
     });
   }
 
-  /** True when a request could go to another node this moment, without waiting. */
-  hasOther(model: string, exclude: ReadonlySet<string>): boolean {
+  /** True when a request could go to another node this moment or, where it may wait, once the model is ready there. */
+  hasOther(model: string, exclude: ReadonlySet<string>, mayWait = false): boolean {
     const ask: Ask = { model, sinceMs: this.#options.effects.now(), exclude, preferred: undefined };
-    return !this.#isClosed && decide(this.view(), ask).kind === 'serve';
+    if (this.#isClosed) return false;
+    const { kind } = decide(this.view(), ask);
+    return kind === 'serve' || (mayWait && kind !== 'refuse');
   }
 
   /** What a request for a model would lead to at this moment; nothing is done. */

@@ -32,7 +32,8 @@ export interface InferenceOptions {
   /** A stream that has begun and then sends nothing for this long has died. */
   readonly silenceMs: number;
   /** Called when an attempt at a node failed, so that it is looked at soon. */
-  readonly onFailure: (node: string) => void;
+  /** Looks at a node again at once; settles when it is known how it is. */
+  readonly onFailure: (node: string) => Promise<unknown>;
 }
 
 /** A request as neurons get it, and the way of its answer to the client. */

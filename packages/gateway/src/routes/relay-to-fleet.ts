@@ -39,6 +39,7 @@ class FleetRelay {
   #observer: TokenObserver | undefined;
   #begun: Begun | undefined;
   #bytes = 0;
+  #begunLabels: Labels | undefined;
   #isRetried = false;
 
   constructor(options: InferenceOptions, exchange: Exchange, inference: Inference, charge: (tokens: number) => void) {
@@ -67,12 +68,7 @@ class FleetRelay {
     const { signal, facts, request } = this.#exchange;
     const { model, body } = this.#inference;
     const key = affinityKey(request.headers, model, body);
-    let error: CortexError | undefined;
     for (;;) {
-      if (error && (signal.aborted || !broker.hasOther(model, this.#exclude))) {
-        this.#giveUp(error);
-        return;
-      }
       const lease = await this.#acquire(affinity.get(key));
       if (lease === undefined) return;
       const { name } = lease.node;
@@ -81,14 +77,18 @@ class FleetRelay {
       if (result.kind === 'abandoned') facts['abandoned'] = true;
       if (result.kind === 'answered') affinity.set(key, name);
       if (result.kind === 'abandoned' || result.kind === 'answered') return;
-      error = result.error;
-      this.#failed(name, result);
+      await this.#failed(name, result);
+      if (signal.aborted || !broker.hasOther(model, this.#exclude, result.kind === 'cut')) {
+        this.#giveUp(result.error);
+        return;
+      }
     }
   }
 
   /** Ends what has been begun with its error; without a byte at the client the error is the answer. */
   #giveUp(error: CortexError): void {
     if (!this.#begun) throw error;
+    this.#chargeBegun();
     const { facts, signal } = this.#exchange;
     facts['error'] = error;
     if (signal.aborted && !CortexError.isInstance(signal.reason)) facts['abandoned'] = true;
@@ -102,22 +102,32 @@ class FleetRelay {
     this.#begun = { resume, farewell: isOlder ? (this.#begun?.farewell ?? farewell) : farewell };
   }
 
-  /** Notes a failed attempt; its node is not asked again. */
-  #failed(name: string, result: AttemptResult & { readonly kind: 'failed' | 'cut' }): void {
+  /** Notes a failed attempt; its node is not asked again, unless the fault was of the connection and nobody else is ready. */
+  async #failed(name: string, result: AttemptResult & { readonly kind: 'failed' | 'cut' }): Promise<void> {
     const { broker, metrics } = this.#options;
     const { model } = this.#inference;
     this.#ledger.failed(name);
+    // A node that took the stream on and added nothing would do so again.
+    const hasAdded = result.kind === 'cut' && this.#begun?.resume.tokens.length !== result.resume.tokens.length;
     if (result.kind === 'cut') this.#cut(result);
     const isSilent = result.kind === 'failed' && result.isSilent === true;
+    const isLast = !this.#isRetried && !broker.hasOther(model, new Set([...this.#exclude, name]));
     // An idle connection may have been closed at its other end: where nobody else can answer, a new one is tried once.
-    const isStale = isSilent && !this.#isRetried && !broker.hasOther(model, new Set([...this.#exclude, name]));
+    const isStale = isLast && (isSilent || (hasAdded && (await this.#isStillReady(name))));
     if (isStale) this.#isRetried = true;
     else this.#exclude.add(name);
     const isBusy = result.kind === 'failed' && result.isBusy;
     const reason = result.kind === 'cut' ? 'resumed' : isBusy ? 'busy' : isStale ? 'stale_connection' : 'failed';
-    if (!this.#exchange.signal.aborted && broker.hasOther(model, this.#exclude)) {
+    if (!this.#exchange.signal.aborted && broker.hasOther(model, this.#exclude, result.kind === 'cut')) {
       metrics.retries.inc({ node: name, reason });
     }
+  }
+
+  /** Whether a node that a stream was cut at has the model all the same, by a new look. */
+  async #isStillReady(name: string): Promise<boolean> {
+    await this.#options.onFailure(name);
+    const node = this.#options.fleet().find((each) => each.name === name);
+    return node?.healthy === true && node.failures === 0 && modelOn(node, this.#inference.model)?.status === 'loaded';
   }
 
   /** Waits for a place; a client that asked for a stream hears meanwhile that it is waited for. Undefined when it left. */
@@ -132,7 +142,9 @@ class FleetRelay {
         const progress = broker.progressOf(model);
         const seconds = (ms = 0): number => Math.round(ms / 1000);
         const about = `waiting for the model, ${seconds(progress?.waitedMs)} s; about ${seconds(progress?.expectedMs)} s more`;
-        response.keepAlive(silence?.() ?? `: ${about}\n\n`);
+        // A stream that has begun has its own way of being quiet in other dialects; a comment is none of its events.
+        if (this.#begun) this.#sink?.write(Buffer.from(`: ${about}\n\n`));
+        else response.keepAlive(silence?.() ?? `: ${about}\n\n`);
         tell();
       });
     };
@@ -151,6 +163,7 @@ class FleetRelay {
         return undefined;
       }
       if (!signal.aborted) throw error;
+      if (this.#begun) this.#chargeBegun();
       facts['abandoned'] = true;
       return undefined;
     } finally {
@@ -217,20 +230,26 @@ class FleetRelay {
 
   /** Charges and reports what an attempt came to; a stream that may go on elsewhere is counted when it ends. */
   #account(result: AttemptResult, observer: TokenObserver, labels: Labels): void {
-    const { metrics, onFailure, broker } = this.#options;
-    const { signal, facts } = this.#exchange;
-    const { path, model } = this.#inference;
-    const goesOn =
-      result.kind === 'cut' && !signal.aborted && broker.hasOther(model, new Set([...this.#exclude, labels.node]));
-    if (path !== freePath && !goesOn) {
+    if (result.kind === 'cut') this.#begunLabels = labels;
+    const { metrics, onFailure } = this.#options;
+    const { facts } = this.#exchange;
+    const { path } = this.#inference;
+    const mayGoOn = result.kind === 'cut' || (result.kind === 'failed' && this.#begun !== undefined);
+    if (path !== freePath && !mayGoOn) {
       // A client that left has had its prompt read; a neuron that refused or failed at once has done nothing.
-      const isAnswer = result.kind === 'cut' || (result.kind === 'answered' && result.status < 400);
+      const isAnswer = result.kind === 'answered' && result.status < 400;
       this.#charge(this.#countTokens(observer, labels, isAnswer || result.kind === 'abandoned'));
     }
     if (result.kind === 'abandoned' || !result.error || result.error.code === 'shutting_down') return;
     metrics.upstreamFailures.inc({ node: labels.node, code: result.error.code });
     if (result.kind === 'answered' || (result.kind === 'failed' && !result.isBusy)) facts['error'] = result.error;
-    onFailure(labels.node);
+    void onFailure(labels.node);
+  }
+
+  /** Charges a stream that was begun and does not go on. */
+  #chargeBegun(): void {
+    const labels = this.#begunLabels;
+    if (this.#observer && labels) this.#charge(this.#countTokens(this.#observer, labels, true));
   }
 
   /** Notes what an answer was seen to hold; returns the tokens it is charged with. */
