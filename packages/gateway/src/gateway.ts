@@ -32,6 +32,7 @@ import type { Ledger } from './ledger/ledger.js';
 import { createLedger } from './ledger/open-ledger.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { InFlight } from './proxy/in-flight.js';
+import { Stop } from './proxy/stop.js';
 import { AffinityTable } from './router/affinity.js';
 import { Broker } from './router/broker.js';
 import type { RouterEvent } from './router/effects.js';
@@ -106,7 +107,7 @@ class Gateway {
   readonly #inFlight = new InFlight();
   readonly #metrics: Metrics;
   readonly #poller: Poller;
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Set<Stop>();
   readonly #routes: Routes;
   readonly #broker: Broker;
   #keys: KeyRing;
@@ -375,14 +376,14 @@ class Gateway {
     const path = (request.url ?? '/').split('?', 1)[0] as string;
     const method = request.method ?? 'GET';
     const facts: Record<string, unknown> = {};
-    const exchange = new AbortController();
+    const exchange = new Stop();
     this.#open.add(exchange);
     const dialect = dialectOf(path, request.headers);
-    response.setHeader('x-request-id', id);
-    if (dialect === 'anthropic') response.setHeader('request-id', id);
+    response.always['x-request-id'] = id;
+    if (dialect === 'anthropic') response.always['request-id'] = id;
     const settings = this.#config.gateway;
-    for (const [name, value] of Object.entries(corsHeaders(settings, request))) response.setHeader(name, value);
-    if (this.#isDraining) response.setHeader('connection', 'close');
+    if (settings.cors_origins.length > 0) Object.assign(response.always, corsHeaders(settings, request));
+    if (this.#isDraining) response.always['connection'] = 'close';
     const closed = new Promise<void>((resolve) => {
       response.once('close', () => {
         if (!response.writableFinished) exchange.abort();
@@ -490,7 +491,7 @@ class Gateway {
     };
     try {
       const handler = findHandler({ '/metrics': { GET: scrape } }, method, path);
-      await handler({ id: '', request, response, path, signal: new AbortController().signal, facts: {} });
+      await handler({ id: '', request, response, path, signal: new Stop(), facts: {} });
     } catch (error) {
       this.#log.warn({ err: error, method, path }, 'scrape failed');
       sendError(response, error);

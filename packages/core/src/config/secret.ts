@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { CortexError } from '../errors/cortex-error.js';
 
@@ -32,7 +32,7 @@ export const readSecret = async (
 };
 
 /** SHA-256 of a text. */
-export const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+export const sha256 = (text: string): Buffer => hash('sha256', text, 'buffer');
 
 /** Compares two secrets in a time that tells nothing about either. */
 export const isSameSecret = (one: string, other: string): boolean => timingSafeEqual(sha256(one), sha256(other));

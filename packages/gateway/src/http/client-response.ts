@@ -36,6 +36,8 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   #hasHead = false;
   #hasWritten = false;
   #pieces: Buffer[] = [];
+  /** Headers that every answer to this request has; what an answer says of the same name goes before them. */
+  readonly always: Record<string, string> = {};
   /** How an error is said in the stream that has been opened; as an event of its own when absent. */
   sayError: ((body: unknown) => string) | undefined;
 
@@ -57,7 +59,7 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
   keepAlive(text: string): void {
     if (this.#isAnswered || this.destroyed || this.writableEnded) return;
     if (this.#early === 'nothing') {
-      super.writeHead(200, { ...sseHeaders });
+      super.writeHead(200, { ...this.always, ...sseHeaders });
       this.#early = 'a stream';
     }
     if (!this.writableNeedDrain) super.write(text);
@@ -65,7 +67,8 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
 
   override writeHead(status: number, ...rest: unknown[]): this {
     if (this.#early === 'nothing') {
-      super.writeHead(status, ...(rest as never[]));
+      const own = rest.at(-1);
+      super.writeHead(status, typeof own === 'object' ? { ...this.always, ...own } : this.always);
       this.#hasHead = true;
       return this;
     }

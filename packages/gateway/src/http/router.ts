@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CortexError } from '@helexa/core';
 import type { Principal } from '../keys/key-ring.js';
+import type { StopSignal } from '../proxy/stop.js';
 import type { ClientResponse } from './client-response.js';
 
 /** One request and its answer, with what every handler needs. */
@@ -12,7 +13,7 @@ export interface Exchange {
   readonly principal?: Principal | undefined;
   readonly path: string;
   /** Aborted when the client leaves, or with an error when the gateway has to end the exchange. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Facts for the log line of this request. */
   readonly facts: Record<string, unknown>;
 }

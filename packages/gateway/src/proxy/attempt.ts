@@ -14,6 +14,7 @@ import { errorEvent } from '../http/respond.js';
 import type { AnswerSink } from './answer-sink.js';
 import { EventSplitter } from './event-splitter.js';
 import { headersToClient } from './forwarded-headers.js';
+import type { StopSignal } from './stop.js';
 
 /** An answer in one piece up to this size is held until it is whole, so that a neuron that dies inside it can be replaced. */
 const mostHeldBytes = 1 << 20;
@@ -53,7 +54,7 @@ export interface AttemptOptions {
   readonly body: Buffer;
   readonly response: AnswerSink;
   /** Ends the attempt: without a CortexError as its reason the client has left. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Counts bytes and the first of them. */
   readonly onBytes: (count: number) => void;
   /** Sees what is sent on: whole events of a stream, or parts of an answer in one piece. */

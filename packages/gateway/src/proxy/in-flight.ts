@@ -1,10 +1,11 @@
 import { CortexError } from '@helexa/core';
+import { Stop, type StopSignal } from './stop.js';
 
 /** A neuron that has known nothing of a request for this long has lost it. */
 export const lostAfterMs = 30_000;
 
 interface Attempt {
-  readonly stop: AbortController;
+  readonly stop: Stop;
   /** Absent for what a neuron does not count, because it takes no time. */
   readonly model: string | undefined;
   /** Since when the neuron says that it does nothing for this model; of what it does not count, since it was asked. */
@@ -23,14 +24,13 @@ export class InFlight {
   async during<Result>(
     node: string,
     model: string | undefined,
-    outer: AbortSignal,
-    run: (signal: AbortSignal) => Promise<Result>,
+    outer: StopSignal,
+    run: (signal: StopSignal) => Promise<Result>,
   ): Promise<Result> {
-    const mine: Attempt = { stop: new AbortController(), model, idleSinceMs: undefined };
+    const mine: Attempt = { stop: new Stop(), model, idleSinceMs: undefined };
     const attempts = this.#byNode.get(node) ?? new Set();
     this.#byNode.set(node, attempts);
     attempts.add(mine);
-    // Of two signals only, and short-lived: a listener costs a tenth of what `AbortSignal.any` does.
     const onOuter = (): void => mine.stop.abort(outer.reason);
     if (outer.aborted) onOuter();
     else outer.addEventListener('abort', onOuter, { once: true });

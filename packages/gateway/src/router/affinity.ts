@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** Headers in which agents name their session. */
@@ -14,9 +14,8 @@ export const affinityKey = (headers: IncomingHttpHeaders, model: string, body: B
   const session = sessionHeaders
     .map((name) => headers[name])
     .find((value) => typeof value === 'string' && value !== '');
-  const hash = createHash('sha256').update(model).update('\0');
-  if (session) return hash.update('session\0').update(String(session)).digest('base64url');
-  return hash.update(body.subarray(0, prefixBytes)).digest('base64url');
+  const what = session ? `session\0${String(session)}` : body.toString('latin1', 0, prefixBytes);
+  return hash('sha256', `${model}\0${what}`, 'base64url');
 };
 
 /** Where conversations were answered last; the ones that were silent longest are forgotten first. */

@@ -1,6 +1,7 @@
 import { type CatalogueEntry, CortexError } from '@helexa/core';
 import type { Catalogue } from '../catalogue/catalogue.js';
 import { type Fleet, modelOn, type NodeState } from '../fleet/fleet.js';
+import type { StopSignal } from '../proxy/stop.js';
 import type { Outcome, RouterEffects } from './effects.js';
 import { forecastMs } from './forecast.js';
 import { LoadHistory } from './load-history.js';
@@ -45,7 +46,7 @@ export interface Lease {
 
 export interface AcquireOptions {
   readonly model: string;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Nodes that this request has failed at. */
   readonly exclude?: ReadonlySet<string>;
   readonly preferred?: string | undefined;

@@ -52,7 +52,7 @@ const longestIgnoredHeader = 500;
 const tellIgnored = ({ response, facts }: Exchange, ignored: readonly string[]): void => {
   if (ignored.length === 0) return;
   const text = ignored.join(', ').replace(/[^\x20-\x7e]/g, '?');
-  response.setHeader('x-cortex-ignored', text.slice(0, longestIgnoredHeader));
+  response.always['x-cortex-ignored'] = text.slice(0, longestIgnoredHeader);
   facts['ignored'] = ignored;
 };
 
@@ -104,7 +104,7 @@ const stripped = <Request extends Parameters<typeof withoutBillingHeader>[0]>(
 ): Request => {
   if (!isWanted) return request;
   const { request: rest, isStripped } = withoutBillingHeader(request);
-  if (isStripped) response.setHeader('x-cortex-stripped', 'x-anthropic-billing-header');
+  if (isStripped) response.always['x-cortex-stripped'] = 'x-anthropic-billing-header';
   return rest;
 };
 
