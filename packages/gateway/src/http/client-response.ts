@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { sseHeaders } from '@helexa/core';
 
 /** What was promised to the client before there was an answer. */
@@ -65,10 +65,20 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
     if (!this.writableNeedDrain) super.write(text);
   }
 
+  /** Names and values in turn: node takes them as they are. */
+  #headersWith(own: OutgoingHttpHeaders | undefined): OutgoingHttpHeader[] {
+    const list: OutgoingHttpHeader[] = [];
+    for (const name in this.always) if (own?.[name] === undefined) list.push(name, this.always[name] as string);
+    for (const name in own) {
+      const value = own[name];
+      if (value !== undefined) list.push(name, value);
+    }
+    return list;
+  }
+
   override writeHead(status: number, ...rest: unknown[]): this {
     if (this.#early === 'nothing') {
-      const own = rest.at(-1);
-      super.writeHead(status, typeof own === 'object' ? { ...this.always, ...own } : this.always);
+      super.writeHead(status, this.#headersWith(rest.at(-1) as OutgoingHttpHeaders | undefined));
       this.#hasHead = true;
       return this;
     }

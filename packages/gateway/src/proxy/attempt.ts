@@ -295,7 +295,7 @@ class Relay implements Dispatcher.DispatchHandler {
     }
     if (!response.headersSent) {
       this.#writeHead(this.#heldBytes);
-      response.end(Buffer.concat(this.#held));
+      response.end(this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held));
     } else response.end();
     this.#finish({ kind: 'answered', status: this.#status });
   }

@@ -37,7 +37,8 @@ const endToEnd = (headers: IncomingHttpHeaders, drop: ReadonlySet<string>): Head
     connection === undefined || connection === 'keep-alive' || connection === 'close'
       ? hopByHop
       : new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
-  const kept: Headers = {};
+  // Without a prototype an object is a table from the start: with one, every new set of names would make a class of objects.
+  const kept: Headers = Object.create(null);
   for (const name in headers) {
     const value = headers[name];
     if (value !== undefined && !hopByHop.has(name) && !drop.has(name) && !named.has(name)) kept[name] = value;
@@ -46,10 +47,11 @@ const endToEnd = (headers: IncomingHttpHeaders, drop: ReadonlySet<string>): Head
 };
 
 /** What a neuron gets of the client's headers. */
-export const headersToNeuron = (headers: IncomingHttpHeaders, requestId: string): Headers => ({
-  ...endToEnd(headers, keptFromNeuron),
-  'x-request-id': requestId,
-});
+export const headersToNeuron = (headers: IncomingHttpHeaders, requestId: string): Headers => {
+  const kept = endToEnd(headers, keptFromNeuron);
+  kept['x-request-id'] = requestId;
+  return kept;
+};
 
 /** Which pages may read an answer is the gateway's to say. */
 const keptFromClient: ReadonlySet<string> = new Set([

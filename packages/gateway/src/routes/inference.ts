@@ -43,9 +43,10 @@ export interface Inference {
   /** Most tokens that the answer may have, where the request says. */
   readonly outputTokens: number | undefined;
   /** What a stream that nobody answers yet is kept alive with; a comment that says how long it may take when absent. */
-  readonly silence?: () => string;
+  readonly silence: (() => string) | undefined;
   /** Path at the neuron. */
   readonly path: string;
+  /** Made for this request alone. */
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer;
   /** Where the answer of one attempt goes. */
@@ -73,6 +74,13 @@ const reserve = (
   return ledger.reserve(principal, { most: least + (generates ? Math.min(output, mostOutputTokens) : 0), least });
 };
 
+/** The headers of a request with those that say on whose behalf it is made; no client can set them. */
+const stamped = (headers: Inference['headers'], { accountId, keyId }: Principal): Inference['headers'] => {
+  headers['x-helexa-account-id'] = accountId;
+  headers['x-helexa-key-id'] = keyId;
+  return headers;
+};
+
 /**
  * Routes a request by its model and relays the answer, once the model is ready. While no byte of an answer has reached the
  * client, a node that fails or has no room is replaced by another one that has the model; each is tried once.
@@ -96,15 +104,15 @@ export const relayInference = async (
     checkScope(principal, inference.model, model);
     if (principal) await ledger.admit(principal);
     const body = model === inference.model ? inference.body : spliceModel(inference.body, model);
-    if (principal && inference.path !== freePath)
-      reservation = await reserve(options, principal, { ...inference, model, body });
-    const stamp: Record<string, string> = principal
-      ? { 'x-helexa-account-id': principal.accountId, 'x-helexa-key-id': principal.keyId }
-      : {};
+    const { stream, outputTokens, silence, path, openSink, startedAt } = inference;
+    if (principal && path !== freePath) {
+      reservation = await reserve(options, principal, { model, body, path, outputTokens });
+    }
+    const headers = principal ? stamped(inference.headers, principal) : inference.headers;
     await relayToFleet(
       options,
       exchange,
-      { ...inference, model, body, headers: { ...inference.headers, ...stamp } },
+      { model, stream, outputTokens, silence, path, headers, body, openSink, startedAt },
       (tokens) => {
         used += tokens;
       },
@@ -130,5 +138,17 @@ export const inferenceHandler =
     const body = await readBody(exchange, options.bodyLimitBytes);
     const headers = headersToNeuron(request.headers, id);
     const openSink = (): AnswerSink => response;
-    await relayInference(options, exchange, { ...readModel(body), path, headers, body, openSink, startedAt });
+    const { model, stream, outputTokens } = readModel(body);
+    const silence = undefined;
+    await relayInference(options, exchange, {
+      model,
+      stream,
+      outputTokens,
+      silence,
+      path,
+      headers,
+      body,
+      openSink,
+      startedAt,
+    });
   };

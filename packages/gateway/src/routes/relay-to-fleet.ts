@@ -73,7 +73,12 @@ class FleetRelay {
       if (lease === undefined) return;
       const { name } = lease.node;
       facts['node'] = name;
-      const result = await this.#attemptAt(lease).finally(() => lease.release());
+      let result: AttemptResult;
+      try {
+        result = await this.#attemptAt(lease);
+      } finally {
+        lease.release();
+      }
       if (result.kind === 'abandoned') facts['abandoned'] = true;
       if (result.kind === 'answered') affinity.set(key, name);
       if (result.kind === 'abandoned' || result.kind === 'answered') return;

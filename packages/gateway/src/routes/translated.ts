@@ -67,7 +67,9 @@ const relayTranslated = async (
   const { request, response, id, facts } = exchange;
   tellIgnored(exchange, ignored);
   // The header would move thoughts into the text, where this dialect has a place of its own for them.
-  const { 'x-include-thinking': _, ...headers } = headersToNeuron(request.headers, id);
+  const headers = headersToNeuron(request.headers, id);
+  delete headers['x-include-thinking'];
+  headers['content-type'] = 'application/json';
   let current: TranslatingSink | undefined;
   const openSink = (node: string): AnswerSink => {
     current?.close();
@@ -85,10 +87,10 @@ const relayTranslated = async (
       stream: body.stream === true,
       outputTokens: outputTokensOf(body),
       path,
-      headers: { ...headers, 'content-type': 'application/json' },
+      headers,
       body: Buffer.from(JSON.stringify(body)),
       openSink,
-      ...(dialect === 'anthropic' ? { silence: () => translator.silence() } : {}),
+      silence: dialect === 'anthropic' ? () => translator.silence() : undefined,
       startedAt,
     });
   } finally {

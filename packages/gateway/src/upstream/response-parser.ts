@@ -210,7 +210,7 @@ export class ResponseParser {
 }
 
 const readHeaders = (lines: readonly string[]): IncomingHttpHeaders => {
-  const headers: Record<string, string | string[]> = {};
+  const headers: Record<string, string | string[]> = Object.create(null);
   for (let index = 1; index < lines.length; index++) {
     const line = lines[index] as string;
     const colon = line.indexOf(':');
@@ -218,7 +218,7 @@ const readHeaders = (lines: readonly string[]): IncomingHttpHeaders => {
     const value = line.slice(colon + 1).trim();
     if (!token.test(name) || !fieldValue.test(value)) throw new NotHttp('one of its headers is none');
     const known = headers[name];
-    if (known === undefined || !Object.hasOwn(headers, name)) headers[name] = value;
+    if (known === undefined) headers[name] = value;
     else headers[name] = [known, value].flat();
   }
   return headers;
