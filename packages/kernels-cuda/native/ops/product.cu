@@ -4,34 +4,18 @@
 #include "../ptx/order.h"
 #include "elementwise.cuh"
 #include "product.cuh"
+#include "product_arguments.h"
+#include "product_tiles.h"
 
 namespace cortex {
 namespace {
 
 constexpr int warps = 8;
 constexpr int threads = 32 * warps;
-constexpr int most_segments = 4;
 constexpr int most_rows = 8;
 
-struct Segment {
-  Matrix matrix;
-  // Column of y of its first row.
-  int column;
-  // Strips of it and of those before it.
-  int strips_end;
-};
-
-struct ProductArguments {
-  Segment segments[most_segments];
-  const float* x;
-  float* y;
-  const float* bias;
-  const float* residual;
-  int64_t x_stride;
-  int64_t y_stride;
-  int64_t residual_stride;
-  const int32_t* count;
-  int cols;
+struct StripArguments {
+  ProductArguments product;
   // Columns of x that are staged at once.
   int part_columns;
   // Warps that share the columns of one row.
@@ -43,7 +27,8 @@ constexpr int weight_rows_of(int rows_of_x, Format format) { return rows_of_x ==
 // Rows of y are columns' sums in a fixed order: lanes, then warps. A strip is what a block computes at once: rows of one
 // segment, or of gate and up alike.
 template <Format format, int rows_of_x, bool swiglu>
-__global__ void __launch_bounds__(threads, 2) product_kernel(ProductArguments a) {
+__global__ void __launch_bounds__(threads, 2) product_kernel(StripArguments a) {
+  const ProductArguments& p = a.product;
   constexpr int weight_rows = weight_rows_of(rows_of_x, format);
   // Columns of y that a warp computes.
   constexpr int outputs = swiglu ? weight_rows / 2 : weight_rows;
@@ -54,42 +39,42 @@ __global__ void __launch_bounds__(threads, 2) product_kernel(ProductArguments a)
   const int part = warp % a.split;
   const int group = warp / a.split;
   const int groups = warps / a.split;
-  const int strips = a.segments[swiglu ? 0 : most_segments - 1].strips_end;
-  const int most_blocks = Staged::blocks_of(min(a.part_columns, a.cols));
+  const int strips = p.segments[swiglu ? 0 : most_segments - 1].end;
+  const int most_blocks = Staged::blocks_of(min(a.part_columns, p.cols));
   auto* merged = reinterpret_cast<float*>(words) + rows_of_x * most_blocks * (Staged::bytes_per_block / 4);
 
   ptx::let_successor_start();
   ptx::wait_for_predecessor();
   const int first_row = static_cast<int>(blockIdx.y) * rows_of_x;
-  const int count = *a.count;
+  const int count = *p.count;
   if (first_row >= count) return;
   const float* x[rows_of_x];
 #pragma unroll
-  for (int r = 0; r < rows_of_x; ++r) x[r] = first_row + r < count ? a.x + (first_row + r) * a.x_stride : nullptr;
+  for (int r = 0; r < rows_of_x; ++r) x[r] = first_row + r < count ? p.x + (first_row + r) * p.x_stride : nullptr;
 
   bool staged_once = false;
   for (int strip = static_cast<int>(blockIdx.x); strip < strips; strip += static_cast<int>(gridDim.x)) {
     int s = 0;
     int begin = 0;
     if constexpr (!swiglu) {
-      while (strip >= a.segments[s].strips_end) begin = a.segments[s++].strips_end;
+      while (strip >= p.segments[s].end) begin = p.segments[s++].end;
     }
-    const Segment& segment = a.segments[s];
+    const ProductSegment& segment = p.segments[s];
     const int row = ((strip - begin) * groups + group) * outputs;
     const Matrix* matrices[weight_rows];
     int rows[weight_rows];
 #pragma unroll
     for (int i = 0; i < weight_rows; ++i) {
-      matrices[i] = swiglu && i >= outputs ? &a.segments[1].matrix : &segment.matrix;
+      matrices[i] = swiglu && i >= outputs ? &p.segments[1].matrix : &segment.matrix;
       // Rows beyond the end are computed as the last one and not kept.
       rows[i] = min(row + i % outputs, segment.matrix.rows - 1);
     }
     float sums[weight_rows][rows_of_x] = {};
-    for (int first = 0; first < a.cols; first += a.part_columns) {
-      const Staged staged{words, Staged::blocks_of(min(a.part_columns, a.cols - first))};
-      if (!staged_once || a.part_columns < a.cols) {
+    for (int first = 0; first < p.cols; first += a.part_columns) {
+      const Staged staged{words, Staged::blocks_of(min(a.part_columns, p.cols - first))};
+      if (!staged_once || a.part_columns < p.cols) {
         __syncthreads();
-        stage_rows<format, rows_of_x>(staged, x, first, a.cols);
+        stage_rows<format, rows_of_x>(staged, x, first, p.cols);
         __syncthreads();
         staged_once = true;
       }
@@ -127,16 +112,16 @@ __global__ void __launch_bounds__(threads, 2) product_kernel(ProductArguments a)
       if constexpr (swiglu) {
         mine = silu(mine) * other;
       } else {
-        if (a.bias != nullptr) mine += a.bias[column];
-        if (a.residual != nullptr) mine += a.residual[r * a.residual_stride + column];
+        if (p.bias != nullptr) mine += p.bias[column];
+        if (p.residual != nullptr) mine += p.residual[r * p.residual_stride + column];
       }
-      a.y[r * a.y_stride + column] = mine;
+      p.y[r * p.y_stride + column] = mine;
     }
   }
 }
 
 struct Variant {
-  void (*kernel)(ProductArguments);
+  void (*kernel)(StripArguments);
   int weight_rows;
   int rows_of_x;
   int bytes_per_block;
@@ -172,18 +157,15 @@ Variant variant(Format format, int rows, bool swiglu) {
 
 int columns_per_block(Format format) { return is_block_format(format) ? 32 : format == Format::F32 ? 4 : 8; }
 
-int divided(int value, int by) { return (value + by - 1) / by; }
-
 // Shared memory for staged rows: two blocks of a multiprocessor stand beside each other.
 int staging_bytes(const Worker& worker) { return worker.shared_bytes >= (200u << 10) ? 96 << 10 : 46 << 10; }
 
 // The split that leaves the fewest multiprocessors idle in the last round; a small one where several do.
-int choose_split(const int* rows, int segments, int outputs, int blocks, int slots) {
+int choose_split(ProductArguments product, int outputs, int blocks, int slots) {
   int best = 1;
   double best_use = 0.0;
   for (int split = 1; split <= warps && (split == 1 || blocks >= 32 * split); split *= 2) {
-    int strips = 0;
-    for (int i = 0; i < segments; ++i) strips += divided(rows[i], warps / split * outputs);
+    const int strips = count_pieces(product, warps / split * outputs);
     const double use = static_cast<double>(strips) / (static_cast<double>(divided(strips, slots)) * slots);
     if (use > best_use + 0.05) {
       best = split;
@@ -193,34 +175,38 @@ int choose_split(const int* rows, int segments, int outputs, int blocks, int slo
   return best;
 }
 
-// Segments [begin, end) of one format in one launch; `a` has everything else.
-void run_segments(Worker& worker, const Instruction& in, ProductArguments a, Format format, int begin, int end, bool swiglu) {
-  const int rows = worker.rows(in);
-  const Variant v = variant(format, rows, swiglu);
-  const int outputs = swiglu ? v.weight_rows / 2 : v.weight_rows;
-  int segment_rows[most_segments];
-  const int segments = swiglu ? 1 : end - begin;
-  for (int i = 0; i < segments; ++i) segment_rows[i] = worker.tensor(in, begin + i).spec.rows;
+// Few rows, or weights that have no tiles.
+void run_strips(Worker& worker, int rows, Format format, ProductArguments product) {
+  const Variant v = variant(format, rows, product.swiglu);
+  const int outputs = product.swiglu ? v.weight_rows / 2 : v.weight_rows;
   const int slots = 2 * worker.processors;
-  a.part_columns = v.part_columns(v.rows_of_x, staging_bytes(worker));
-  const int staged_columns = a.part_columns < a.cols ? a.part_columns : a.cols;
-  const int staged_blocks = divided(staged_columns, columns_per_block(format));
-  a.split = choose_split(segment_rows, segments, outputs, staged_blocks, slots);
-  const int per_strip = warps / a.split * outputs;
-  int column = 0;
-  for (int i = 0; i < begin; ++i) column += worker.tensor(in, i).spec.rows;
-  int strips = 0;
-  for (int i = 0; i < most_segments; ++i) {
-    const int place = begin + i < end ? begin + i : end - 1;
-    const TensorSpec& spec = worker.tensor(in, place).spec;
-    if (begin + i < end && (!swiglu || i == 0)) strips += divided(spec.rows, per_strip);
-    a.segments[i] = {matrix_at(format, worker.tensor(in, place).data, spec.rows, spec.cols), column, strips};
-    if (begin + i < end && !swiglu) column += spec.rows;
-  }
+  StripArguments a{product, v.part_columns(v.rows_of_x, staging_bytes(worker)), 1};
+  const int staged_blocks = divided(a.part_columns < product.cols ? a.part_columns : product.cols, columns_per_block(format));
+  a.split = choose_split(product, outputs, staged_blocks, slots);
+  const int strips = count_pieces(a.product, warps / a.split * outputs);
   const size_t shared = static_cast<size_t>(v.rows_of_x) * static_cast<size_t>(staged_blocks) * static_cast<size_t>(v.bytes_per_block) +
                         sizeof(float) * threads;
   const dim3 grid(static_cast<unsigned>(strips < slots ? strips : slots), static_cast<unsigned>(divided(rows, v.rows_of_x)));
   launch(worker, v.kernel, grid, dim3(threads), shared, a);
+}
+
+// Segments [begin, end), which have one format, in one product; `product` has everything else.
+void run_segments(Worker& worker, const Instruction& in, ProductArguments product, int begin, int end) {
+  int column = 0;
+  for (int i = 0; i < begin; ++i) column += worker.tensor(in, i).spec.rows;
+  const Format format = worker.tensor(in, begin).spec.format;
+  const int first_column = column;
+  for (int i = 0; i < most_segments; ++i) {
+    const Tensor& tensor = worker.tensor(in, begin + i < end ? begin + i : end - 1);
+    const bool repeated = product.swiglu || begin + i >= end;
+    product.segments[i] = {matrix_at(format, tensor.data, tensor.spec.rows, tensor.spec.cols),
+                           product.swiglu ? 0 : repeated ? product.segments[i - 1].column : column, 0};
+    if (!repeated) column += tensor.spec.rows;
+  }
+  product.width = product.swiglu ? in.n : column - first_column;
+  const int rows = worker.rows(in);
+  if (rows > most_rows && has_tiles(format)) run_tiles(worker, rows, format, product);
+  else run_strips(worker, rows, format, product);
 }
 
 struct SiluTimes {
@@ -240,15 +226,15 @@ void run_product(const Instruction& in, Worker& worker, After after) {
   int segments = 0;
   while (segments < most_segments && worker.has_tensor(in, segments)) ++segments;
   if (after == After::swiglu) {
-    const Format format = worker.tensor(in, 0).spec.format;
-    if (worker.tensor(in, 1).spec.format == format) return run_segments(worker, in, a, format, 0, 2, true);
-    // Formats differ: up goes to scratch, gate to y, then both meet there.
-    float* up = reinterpret_cast<float*>(worker.scratch);
-    run_segments(worker, in, a, format, 0, 1, false);
+    a.swiglu = worker.tensor(in, 0).spec.format == worker.tensor(in, 1).spec.format;
+    if (a.swiglu) return run_segments(worker, in, a, 0, 2);
+    // Formats differ: up goes to the end of scratch, gate to y, then both meet there.
+    float* up = reinterpret_cast<float*>(worker.scratch + worker.scratch_bytes) - static_cast<int64_t>(worker.rows(in)) * in.n;
+    run_segments(worker, in, a, 0, 1);
     ProductArguments second = a;
     second.y = up - in.n;
     second.y_stride = in.n;
-    run_segments(worker, in, second, worker.tensor(in, 1).spec.format, 1, 2, false);
+    run_segments(worker, in, second, 1, 2);
     const Elements elements{a.y, up, a.y, a.y_stride, in.n, a.y_stride, a.count, in.n};
     const dim3 grid(static_cast<unsigned>(divided(in.n, elementwise_threads)), static_cast<unsigned>(worker.rows(in)));
     return launch(worker, elementwise_kernel<1, SiluTimes>, grid, dim3(elementwise_threads), 0, elements, SiluTimes{});
@@ -263,15 +249,19 @@ void run_product(const Instruction& in, Worker& worker, After after) {
     const Format format = worker.tensor(in, begin).spec.format;
     int end = begin + 1;
     while (end < segments && worker.tensor(in, end).spec.format == format) ++end;
-    run_segments(worker, in, a, format, begin, end, false);
+    run_segments(worker, in, a, begin, end);
     begin = end;
   }
 }
 
 size_t product_scratch(const Instruction& in, const ScratchFacts& facts) {
   const auto format = [&](int position) { return facts.program->tensors[static_cast<size_t>(in.weights[position])].format; };
-  if (in.op != Opcode::linear_swiglu || format(0) == format(1)) return 0;
-  return sizeof(float) * static_cast<size_t>(facts.limits.max_of(in.symbol)) * static_cast<size_t>(in.n);
+  const int rows = facts.limits.max_of(in.symbol);
+  bool tiles = false;
+  for (int i = 0; i < most_segments && in.weights[i] >= 0; ++i) tiles |= has_tiles(format(i));
+  const bool apart = in.op == Opcode::linear_swiglu && format(0) != format(1);
+  return (tiles && rows > most_rows ? tiles_scratch(rows, in.k, facts.processors) : 0) +
+         (apart ? sizeof(float) * static_cast<size_t>(rows) * static_cast<size_t>(in.n) : 0);
 }
 
 }  // namespace cortex

@@ -9,6 +9,7 @@
 
 #include "../emulation/runtime.h"
 #include "../ops/product.h"
+#include "../ops/product_tiles.h"
 #include "../ptx/convert.h"
 #include "../weights/repack.h"
 
@@ -17,6 +18,7 @@ namespace {
 using namespace cortex;
 
 const char* const names[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"};
+constexpr int processors = 4;
 constexpr double bounds[] = {1e-5, 5e-3, 3e-2, 6e-2, 6e-2, 6e-2, 6e-2, 6e-2};
 
 std::mt19937 random_engine(5);
@@ -171,7 +173,8 @@ double distance_of(const Shape& shape) {
   tensors.push_back(bias_tensor);
   const Device<float> device_arena(arena);
   const Device<int32_t> counts({shape.rows, 0, 0, 0, 0, 0, 0, 0});
-  const Device<uint8_t> scratch(std::vector<uint8_t>(static_cast<size_t>(held) * static_cast<size_t>(width + shape.cols) * 8));
+  const size_t scratch_bytes = tiles_scratch(held, shape.cols, processors) + static_cast<size_t>(held * width) * sizeof(float);
+  const Device<uint8_t> scratch{std::vector<uint8_t>(scratch_bytes, 0xff)};
 
   Instruction in{};
   in.op = swiglu ? Opcode::linear_swiglu : shape.after == After::add_residual ? Opcode::linear_add : Opcode::linear;
@@ -185,13 +188,13 @@ double distance_of(const Shape& shape) {
   if (shape.after == After::add_residual) in.in[op::linear_add::in::residual] = {static_cast<int64_t>(x_size + y_size), static_cast<int64_t>(y_stride)};
   Worker worker{};
   worker.capability = 90;
-  worker.processors = 4;
+  worker.processors = processors;
   worker.shared_bytes = 99 * 1024;
   worker.arena = device_arena.data;
   worker.step.counts = counts.data;
   worker.bucket[0] = held;
   worker.scratch = scratch.data;
-  worker.scratch_bytes = size_t{1} << 30;
+  worker.scratch_bytes = scratch_bytes;
   worker.tensors = tensors.data();
   run_product(in, worker, shape.after);
   if (cudaGetLastError() != cudaSuccess) return INFINITY;
@@ -251,7 +254,7 @@ int main() {
       worst = distance;
       where = std::to_string(shape.rows) + " rows, " + std::to_string(shape.cols) + " columns, " + std::to_string(shape.segments.size()) + " segments";
     };
-    for (const int rows : {1, 2, 3, 5, 8, 17, 40}) {
+    for (const int rows : {1, 2, 3, 5, 8, 17, 40, 70}) {
       run({{format}, {33, 19, 70}, odd, rows, After::nothing, true});
       run({{format}, {45}, k ? 1024 : 1056, rows, After::add_residual, false});
       run({{format}, {52, 52}, odd, rows, After::swiglu, false});
