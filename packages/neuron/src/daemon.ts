@@ -19,7 +19,9 @@ import { neuronRoutes } from './http/routes.js';
 import { openHttpServer } from './http/server.js';
 import { BackendPool } from './model/backend-pool.js';
 import { DefaultModels } from './model/default-models.js';
+import { DiskListing } from './model/disk-listing.js';
 import type { LoadJob } from './model/load-job.js';
+import { scanModels } from './model/model-scan.js';
 import type { ModelSpec, ModelState } from './model/model-state.js';
 import { ModelTable } from './model/model-table.js';
 import { openModel } from './model/open-model.js';
@@ -135,6 +137,10 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
     const { devices = tensorParallel === base.tensorParallel ? (base.devices ?? null) : null } = wanted;
     return await table.start({ ...base, tensorParallel, device, devices, quant }, wanted.epoch);
   };
+  const onDisk = new DiskListing({
+    clock,
+    scan: async () => [...(await scanModels(config.models_dir)).map(({ id }) => id), ...(await sources.cachedIds())],
+  });
   const devices = new DevicePoll(() => pool.all, clock, log);
   let url = '';
   const server = await openHttpServer({
@@ -144,8 +150,7 @@ async function start(options: NeuronOptions): Promise<RunningNeuron> {
       { modelOf: (id) => table.serve(id), metrics, clock, bodyLimitBytes: config.body_limit_bytes, newId },
       {
         table,
-        folders: config.models_dir,
-        cached: () => sources.cachedIds(),
+        onDisk: () => onDisk.ids(table.epoch),
         version: readVersion(),
         clock,
         startedMs: clock.now(),

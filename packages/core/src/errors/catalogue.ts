@@ -784,6 +784,7 @@ export const catalogue = {
     exit: 69,
     type: 'invalid_request_error',
     message: (d) => `Cannot count tokens for model '${d.model}': the server that has it cannot count them`,
+    suggestion: () => 'Read the usage of an answer instead, or have a neuron serve the model',
     wire: (d) => ({ model_id: d.model }),
   }),
   vision_unsupported: row<{ model_id: string }>({

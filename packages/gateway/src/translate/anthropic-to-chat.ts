@@ -165,6 +165,7 @@ export const anthropicToChat = (
   const tools = (request.tools ?? []).flatMap((tool) => toolOf(tool, ignored));
   const { tool_choice: choice, thinking, stop_sequences: stops } = request;
   const format = request.output_config?.format ?? request.output_format;
+  const atMostOneCall = choice?.disable_parallel_tool_use === true;
   const body: ChatBody = {
     model: request.model,
     messages: [
@@ -179,13 +180,14 @@ export const anthropicToChat = (
     }),
     ...(stops?.length ? { stop: stops } : {}),
     ...(tools.length > 0 ? { tools, ...(choice ? { tool_choice: toolChoiceOf(choice) } : {}) } : {}),
+    ...(tools.length > 0 && atMostOneCall ? { parallel_tool_calls: false } : {}),
     ...(thinking ? { chat_template_kwargs: { enable_thinking: showsThinking(request) } } : {}),
     ...(format
       ? { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format.schema ?? {} } } }
       : {}),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
-  return { body, ignored: [...ignored.kinds], atMostOneCall: choice?.disable_parallel_tool_use === true };
+  return { body, ignored: [...ignored.kinds], atMostOneCall };
 };
 
 /** Whether the caller asked for thinking. */

@@ -127,6 +127,13 @@ test('responsesToChat keeps images in their order, also in tool outputs, and joi
   ]);
 });
 
+test('responsesToChat tells the neuron that one call at most is wanted, where there are tools', (t) => {
+  const tools = [{ type: 'function', name: 'f', parameters: {} }];
+  t.is(translate({ input: 'hi', tools, parallel_tool_calls: false }).body.parallel_tool_calls, false);
+  t.is(translate({ input: 'hi', tools, parallel_tool_calls: true }).body.parallel_tool_calls, undefined);
+  t.is(translate({ input: 'hi', parallel_tool_calls: false }).body.parallel_tool_calls, undefined);
+});
+
 test('responsesToChat gives every knob its name', (t) => {
   const { body, atMostOneCall } = translate({
     input: 'hi',

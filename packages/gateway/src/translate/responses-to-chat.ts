@@ -196,6 +196,7 @@ export const responsesToChat = (request: ResponsesRequest): ChatTranslation => {
   const messages: ChatBodyMessage[] =
     conversation.messages.length > 0 ? conversation.messages : [{ role: 'user', content: '' }];
   const tools = toolsOf(request, conversation.ignored);
+  const atMostOneCall = request.parallel_tool_calls === false;
   const body: ChatBody = {
     model: request.model,
     messages: [...leadingSystem([instructions ?? '', ...conversation.system]), ...messages],
@@ -209,12 +210,13 @@ export const responsesToChat = (request: ResponsesRequest): ChatTranslation => {
       frequency_penalty: request.frequency_penalty,
     }),
     ...(tools.length > 0 ? { tools, ...toolChoiceOf(request.tool_choice) } : {}),
+    ...(tools.length > 0 && atMostOneCall ? { parallel_tool_calls: false } : {}),
     ...formatOf(request),
     // Whoever speaks of reasoning wants some; OpenAI's own default is the middle.
     ...(reasoning ? { reasoning_effort: reasoning.effort ?? 'medium' } : {}),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
-  return { body, ignored: [...conversation.ignored], atMostOneCall: request.parallel_tool_calls === false };
+  return { body, ignored: [...conversation.ignored], atMostOneCall };
 };
 
 /** What the answer repeats of its request. */

@@ -3,7 +3,6 @@ import type { DeviceInfo } from '@helexa/graph';
 import { z } from 'zod';
 import type { LoadJob } from '../model/load-job.js';
 import { checkModelId } from '../model/model-locator.js';
-import { scanModels } from '../model/model-scan.js';
 import type { ModelRow } from '../model/model-state.js';
 import type { ModelTable } from '../model/model-table.js';
 import { type Exchange, readBody, sendJson } from './exchange.js';
@@ -24,9 +23,8 @@ export interface Activation {
 
 export interface ControlContext {
   readonly table: ModelTable;
-  readonly folders: readonly string[];
-  /** Ids of the models that the caches of registries hold. */
-  readonly cached: () => Promise<readonly string[]>;
+  /** Ids of the models that lie in folders and caches of this host. */
+  readonly onDisk: () => Promise<readonly string[]>;
   readonly version: string;
   readonly clock: Clock;
   readonly startedMs: number;
@@ -102,12 +100,12 @@ export async function unloadModelRoute(exchange: Exchange, context: ControlConte
 
 /** `GET /models`: what is held here, then what lies on disk. */
 export async function listModels(exchange: Exchange, context: ControlContext): Promise<void> {
-  const onDisk = [...(await scanModels(context.folders)).map(({ id }) => id), ...(await context.cached())];
+  const onDisk = await context.onDisk();
   // Nothing is awaited from here on: the epoch is that of these rows.
   const { epoch, rows } = context.table;
   const held = rows.map(describeRow);
   const ids = new Set(held.map((row) => row.id));
-  const others = [...new Set(onDisk)].filter((id) => !ids.has(id));
+  const others = onDisk.filter((id) => !ids.has(id));
   const unloaded = others.map((id) => ({ id, harness: 'cortex', status: 'unloaded' }));
   sendJson(exchange, 200, [...held, ...unloaded], { [epochHeader]: epoch });
 }

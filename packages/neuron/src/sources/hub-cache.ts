@@ -1,17 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  access,
-  mkdir,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-  statfs,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, realpath, rename, stat, statfs, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { CortexError } from '@helexa/core';
 import { type FileHash, isSafeFileName, parseHash, type RepositoryFile } from './repository-file.js';
@@ -92,8 +81,7 @@ export class HubCache {
     await this.guarded(async () => {
       await mkdir(dirname(path), { recursive: true });
       const target = relative(dirname(path), this.blobPath(hash));
-      const temporary = `${path}.${process.pid}.link`;
-      await rm(temporary, { force: true });
+      const temporary = `${path}.${randomUUID()}.link`;
       await symlink(target, temporary);
       await rename(temporary, path);
     });
@@ -104,8 +92,9 @@ export class HubCache {
     const path = join(this.folder, 'refs', revision);
     await this.guarded(async () => {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.${process.pid}`, commit);
-      await rename(`${path}.${process.pid}`, path);
+      const temporary = `${path}.${randomUUID()}`;
+      await writeFile(temporary, commit);
+      await rename(temporary, path);
     });
   }
 
