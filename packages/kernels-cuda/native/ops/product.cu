@@ -43,7 +43,28 @@ __global__ void __launch_bounds__(threads, 2) product_kernel(StripArguments a) {
   const int most_blocks = Staged::blocks_of(min(a.part_columns, p.cols));
   auto* merged = reinterpret_cast<float*>(words) + rows_of_x * most_blocks * (Staged::bytes_per_block / 4);
 
+  // What this warp computes of a strip. Rows beyond the end are computed as the last one and not kept.
+  const Matrix* matrices[weight_rows];
+  int rows[weight_rows];
+  int segment = 0;
+  int row = 0;
+  const auto locate = [&](int strip) {
+    segment = 0;
+    int begin = 0;
+    if constexpr (!swiglu) {
+      while (strip >= p.segments[segment].end) begin = p.segments[segment++].end;
+    }
+    row = ((strip - begin) * groups + group) * outputs;
+#pragma unroll
+    for (int i = 0; i < weight_rows; ++i) {
+      matrices[i] = &p.segments[swiglu ? i / outputs : segment].matrix;
+      rows[i] = min(row + i % outputs, p.segments[segment].matrix.rows - 1);
+    }
+  };
+
   ptx::let_successor_start();
+  locate(static_cast<int>(blockIdx.x));
+  prefetch_rows<format, weight_rows>(matrices, rows, part, a.split);
   ptx::wait_for_predecessor();
   const int first_row = static_cast<int>(blockIdx.y) * rows_of_x;
   const int count = *p.count;
@@ -54,21 +75,7 @@ __global__ void __launch_bounds__(threads, 2) product_kernel(StripArguments a) {
 
   bool staged_once = false;
   for (int strip = static_cast<int>(blockIdx.x); strip < strips; strip += static_cast<int>(gridDim.x)) {
-    int s = 0;
-    int begin = 0;
-    if constexpr (!swiglu) {
-      while (strip >= p.segments[s].end) begin = p.segments[s++].end;
-    }
-    const ProductSegment& segment = p.segments[s];
-    const int row = ((strip - begin) * groups + group) * outputs;
-    const Matrix* matrices[weight_rows];
-    int rows[weight_rows];
-#pragma unroll
-    for (int i = 0; i < weight_rows; ++i) {
-      matrices[i] = swiglu && i >= outputs ? &p.segments[1].matrix : &segment.matrix;
-      // Rows beyond the end are computed as the last one and not kept.
-      rows[i] = min(row + i % outputs, segment.matrix.rows - 1);
-    }
+    locate(strip);
     float sums[weight_rows][rows_of_x] = {};
     for (int first = 0; first < p.cols; first += a.part_columns) {
       const Staged staged{words, Staged::blocks_of(min(a.part_columns, p.cols - first))};
@@ -107,8 +114,8 @@ __global__ void __launch_bounds__(threads, 2) product_kernel(StripArguments a) {
     }
     const int r = first_row + lane % rows_of_x;
     const int output = row + lane / rows_of_x;
-    if (part == 0 && lane < outputs * rows_of_x && r < count && output < segment.matrix.rows) {
-      const int column = segment.column + output;
+    if (part == 0 && lane < outputs * rows_of_x && r < count && output < p.segments[segment].matrix.rows) {
+      const int column = p.segments[segment].column + output;
       if constexpr (swiglu) {
         mine = silu(mine) * other;
       } else {
@@ -179,13 +186,13 @@ int choose_split(ProductArguments product, int outputs, int blocks, int slots) {
 void run_strips(Worker& worker, int rows, Format format, ProductArguments product) {
   const Variant v = variant(format, rows, product.swiglu);
   const int outputs = product.swiglu ? v.weight_rows / 2 : v.weight_rows;
-  const int slots = 2 * worker.processors;
   StripArguments a{product, v.part_columns(v.rows_of_x, staging_bytes(worker)), 1};
   const int staged_blocks = divided(a.part_columns < product.cols ? a.part_columns : product.cols, columns_per_block(format));
-  a.split = choose_split(product, outputs, staged_blocks, slots);
-  const int strips = count_pieces(a.product, warps / a.split * outputs);
   const size_t shared = static_cast<size_t>(v.rows_of_x) * static_cast<size_t>(staged_blocks) * static_cast<size_t>(v.bytes_per_block) +
                         sizeof(float) * threads;
+  const int slots = blocks_at_once(worker, v.kernel, threads, shared);
+  a.split = choose_split(product, outputs, staged_blocks, slots);
+  const int strips = count_pieces(a.product, warps / a.split * outputs);
   const dim3 grid(static_cast<unsigned>(strips < slots ? strips : slots), static_cast<unsigned>(divided(rows, v.rows_of_x)));
   launch(worker, v.kernel, grid, dim3(threads), shared, a);
 }

@@ -137,21 +137,39 @@ __device__ __forceinline__ void multiply_blocks(const StagedRows<format>& staged
       }
     }
   } else {
-    float values[weight_rows][Weights::columns];
 #pragma unroll
-    for (int i = 0; i < weight_rows; ++i) weights[i].values(values[i]);
+    for (int plane = 0; plane < StagedRows<format>::planes; ++plane) {
+      float values[weight_rows][4];
 #pragma unroll
-    for (int r = 0; r < rows_of_x; ++r) {
+      for (int i = 0; i < weight_rows; ++i) weights[i].quad_values(plane, values[i]);
 #pragma unroll
-      for (int plane = 0; plane < StagedRows<format>::planes; ++plane) {
+      for (int r = 0; r < rows_of_x; ++r) {
         const uint4 words = staged.plane(r, plane, at);
         const float x[4] = {__uint_as_float(words.x), __uint_as_float(words.y), __uint_as_float(words.z), __uint_as_float(words.w)};
 #pragma unroll
         for (int i = 0; i < weight_rows; ++i) {
 #pragma unroll
-          for (int c = 0; c < 4; ++c) sums[i][r] += values[i][4 * plane + c] * x[c];
+          for (int c = 0; c < 4; ++c) sums[i][r] += values[i][c] * x[c];
         }
       }
+    }
+  }
+}
+
+// Asks for what multiply_part reads first of these rows, before x is known.
+template <Format format, int weight_rows>
+__device__ __forceinline__ void prefetch_rows(const Matrix* const (&matrices)[weight_rows], const int (&rows)[weight_rows], int part,
+                                              int split) {
+  constexpr int bytes = 16 * Blocks<format>::loads;
+  // Twice what a lane has under way.
+  constexpr int ahead = weight_rows >= 4 ? 2 : 8 / weight_rows;
+  const int lane = static_cast<int>(threadIdx.x % 32);
+#pragma unroll
+  for (int a = 0; a < ahead; ++a) {
+    const uint32_t at = static_cast<uint32_t>((32 * (part + a * split) + lane) * bytes);
+#pragma unroll
+    for (int i = 0; i < weight_rows; ++i) {
+      if (at < matrices[i]->codes_stride) ptx::prefetch_l2(matrices[i]->codes + static_cast<size_t>(rows[i]) * matrices[i]->codes_stride + at);
     }
   }
 }

@@ -1,6 +1,9 @@
 // What kernels of products take by value.
 #pragma once
 
+#include <algorithm>
+
+#include "../device/launch.h"
 #include "../device/worker.h"
 #include "../weights/layout.h"
 
@@ -36,6 +39,15 @@ struct ProductArguments {
 };
 
 constexpr int divided(int value, int by) { return (value + by - 1) / by; }
+
+// Blocks of a kernel that the device runs at the same time.
+template <typename... Parameters>
+int blocks_at_once(const Worker& worker, void (*kernel)(Parameters...), int threads, size_t shared_bytes) {
+  int blocks = 0;
+  allow_shared(kernel, shared_bytes);
+  static_cast<void>(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, shared_bytes));
+  return std::max(1, blocks) * worker.processors;
+}
 
 // Pieces of work of `rows_per_piece` weight rows (pairs of them with swiglu), none of which crosses a segment; sets `end`.
 inline int count_pieces(ProductArguments& product, int rows_per_piece) {

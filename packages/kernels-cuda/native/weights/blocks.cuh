@@ -88,21 +88,31 @@ struct Blocks {
     }
   }
 
+  // Values of columns 4 * quad to 4 * quad + 3 of a format without blocks.
+  __device__ __forceinline__ void quad_values(int quad, float (&out)[4]) const {
+    static_assert(!quantised);
+    if constexpr (format == Format::F32) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out[i] = __uint_as_float(code_word(i));
+    } else {
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const uint32_t word = code_word(2 * quad + i);
+        out[2 * i] = format == Format::F16 ? ptx::low_half(word) : ptx::low_bfloat(word);
+        out[2 * i + 1] = format == Format::F16 ? ptx::high_half(word) : ptx::high_bfloat(word);
+      }
+    }
+  }
+
   // All values of the block, exactly.
   __device__ __forceinline__ void values(float (&out)[columns]) const {
-    if constexpr (format == Format::F32) {
-      for (int i = 0; i < 4; ++i) out[i] = __uint_as_float(code_word(i));
-    } else if constexpr (format == Format::F16) {
+    if constexpr (!quantised) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        out[2 * i] = ptx::low_half(code_word(i));
-        out[2 * i + 1] = ptx::high_half(code_word(i));
-      }
-    } else if constexpr (format == Format::BF16) {
+      for (int quad = 0; quad < columns / 4; ++quad) {
+        float four[4];
+        quad_values(quad, four);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        out[2 * i] = ptx::low_bfloat(code_word(i));
-        out[2 * i + 1] = ptx::high_bfloat(code_word(i));
+        for (int i = 0; i < 4; ++i) out[4 * quad + i] = four[i];
       }
     } else {
       const float low = minimum();
