@@ -162,7 +162,10 @@ test('decide sends nothing new to a model that leaves', (t) => {
   const fleet = fleetOf({ a: [look([loaded('m')], [card(100, 0)])] });
   const job = { node: 'a', model: 'n', victims: ['m'], startedMs: 0 };
   t.is(short(ask(viewOf(fleet, catalogueOf([{ id: 'm' }]), { job: () => job }))), 'wait node_loading');
-  t.is(short(ask(viewOf(fleet, catalogueOf([{ id: 'm' }]), { claim: () => job }))), 'wait claimed');
+  for (const size of [{}, { vram_mb: 80 }]) {
+    const catalogue = catalogueOf([{ id: 'm', ...size }]);
+    t.is(short(ask(viewOf(fleet, catalogue, { claim: () => job }))), 'wait claimed');
+  }
 });
 
 test('decide names the devices of a load where the node has a choice, the first that have room', (t) => {

@@ -89,6 +89,8 @@ const decideAt = (view: RouterView, ask: Ask, entry: CatalogueEntry, place: Plac
   const passing = node.models.filter(({ status }) => comingOrGoing.has(status));
   const isFull = fit === 'later' || fit === 'blocked';
   if (isFull && passing.length > 0) return wait('node_loading', undefined, passing.map(idOf));
+  // A model that gives way for another fills the place that it wants itself.
+  if (claim?.victims.includes(entry.id)) return wait('claimed', undefined, [claim.model]);
   if (fit === 'blocked') return undefined;
   if (claim && claim.model !== entry.id) return wait('claimed', undefined, [claim.model]);
   if (fit !== 'later') return { kind: 'load', node, entry, victims, devices };
