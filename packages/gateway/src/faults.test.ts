@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { MemoryClient } from './testing/memory-client.js';
 import { expectedStream, expectedText } from './testing/memory-fleet.js';
-import { createMemoryWorld, startMemoryGateway } from './testing/memory-gateway.js';
+import { createMemoryWorld, memoryConfig, startMemoryGateway } from './testing/memory-gateway.js';
 
 const path = '/v1/chat/completions';
 const ask = { model: 'm', stream: true, messages: [{ role: 'user', content: 'count 6' }] };
@@ -157,7 +157,7 @@ for (const [what, byMs] of [
   ['back', -86_400_000],
 ] as const) {
   test(`F12: a clock that is set a day ${what} cuts no stream and locks no budget for longer than its window`, async (t) => {
-    const memory = await startMemoryGateway(['m'], { entitlements: capped(100) });
+    const memory = await startMemoryGateway(['m'], { config: memoryConfig({ entitlements: capped(100) }) });
     const { clock } = memory;
     const first = memory.ask(path, askFor(6, { max_tokens: 40 }), asCapped);
     await clock.advance(500);
@@ -176,7 +176,9 @@ for (const [what, byMs] of [
 
 // Mutation: no limit to a connection that is not made.
 test('N2: on a network that loses every other message, and takes two seconds for one, every request ends right or says that it is not', async (t) => {
-  const memory = await startMemoryGateway(['m'], { gateway: { poll_timeout_ms: 10_000, stream_silence_ms: 20_000 } });
+  const memory = await startMemoryGateway(['m'], {
+    config: memoryConfig({ gateway: { poll_timeout_ms: 10_000, stream_silence_ms: 20_000 } }),
+  });
   const { clock, network, gateway } = memory;
   for (const name of ['a', 'b']) network.lossy.set(name, 2000);
   const clients: MemoryClient[] = [];
@@ -299,7 +301,7 @@ test('G7: two gateways that know nothing of each other serve more models than th
 // Mutation: a key is asked for again while its answer runs; what a budget lacks is not charged.
 test('G8: a key that is revoked, or whose budget is used up, in the middle of a stream loses what comes next and not the stream', async (t) => {
   const entitlements = { ...capped(90), require_auth: true };
-  const memory = await startMemoryGateway(['m'], { entitlements });
+  const memory = await startMemoryGateway(['m'], { config: memoryConfig({ entitlements }) });
   const { clock, state } = memory;
   // It says that it wants little, and gets more.
   const spending = memory.ask(path, askFor(60, { max_tokens: 1 }), asCapped);
@@ -311,7 +313,7 @@ test('G8: a key that is revoked, or whose budget is used up, in the middle of a 
   await clock.advance(30_000);
   const revoked = memory.ask(path, askFor(6, { max_tokens: 1 }), asCapped);
   await clock.advance(300);
-  state.entitlements = { require_auth: true, keys: [] };
+  state.config = memoryConfig({ entitlements: { require_auth: true, keys: [] } });
   await memory.reloadSame();
   const after = memory.ask(path, askFor(6, { max_tokens: 1 }), asCapped);
   await clock.advance(5000);

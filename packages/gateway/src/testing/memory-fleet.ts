@@ -3,6 +3,8 @@ import {
   checkpointHeader,
   encodeCheckpoint,
   encodeSse,
+  epochHeader,
+  formatEpoch,
   type StreamResume,
   sseDone,
   sseHeaders,
@@ -195,6 +197,8 @@ export class MemoryNeuron {
   resumed = 0;
   #bootMs = 0;
   #epoch = 0;
+  /** Loads begun and models let go: who wants to change that has to know of all of them. */
+  #changes = 0;
 
   constructor(options: MemoryNeuronOptions) {
     this.#options = options;
@@ -240,7 +244,7 @@ export class MemoryNeuron {
 
   loadByOthers(model: string): void {
     if (this.state === 'down' || this.models.has(model) || this.usedMb + this.sizeOf(model) > this.totalMb) return;
-    this.models.set(model, 'loading');
+    this.#begin(model);
     this.#later(this.#options.loadMs, () => {
       if (this.models.has(model)) this.models.set(model, 'loaded');
     });
@@ -250,9 +254,14 @@ export class MemoryNeuron {
     return (this.strangers.get(model) ?? 0) > 0 || [...this.streams].some((stream) => stream.model === model);
   }
 
+  #begin(model: string): void {
+    this.models.set(model, 'loading');
+    this.#changes += 1;
+  }
+
   /** A load of it ends with it. */
   #remove(model: string): void {
-    this.models.delete(model);
+    if (this.models.delete(model)) this.#changes += 1;
     this.#loads.get(model)?.();
   }
 
@@ -267,18 +276,18 @@ export class MemoryNeuron {
     if (look === 'status') return void this.#json(exchange, 500, {});
     if (look === 'garbage') return void this.#text(exchange, 200, '[{"id":');
     if (look === 'other_shape') return void this.#json(exchange, 200, { models: [] });
-    if (path === '/models')
-      return void this.#json(
-        exchange,
-        200,
-        [...this.models].map(([id, status]) => this.#entry(id, status)),
-      );
+    if (path === '/models') {
+      const rows = [...this.models].map(([id, status]) => this.#entry(id, status));
+      return void this.#text(exchange, 200, JSON.stringify(rows), { [epochHeader]: this.epoch });
+    }
     if (path === '/health') return void this.#json(exchange, 200, this.#health());
     if (path === '/discovery') {
       const devices = [{ index: 0, vram_total_mb: this.#options.totalMb }];
       return void this.#json(exchange, 200, { hostname: this.#options.name, devices });
     }
     const fields = JSON.parse(body) as Fields;
+    const isStale = path.startsWith('/models/') && fields.epoch !== undefined && fields.epoch !== this.epoch;
+    if (isStale) return void this.#json(exchange, 409, { error: { code: 'epoch_stale', epoch: this.epoch } });
     if (path === '/models/load') return void this.#load(exchange, fields.model_id ?? '');
     if (path === '/models/unload') return void this.#unload(exchange, fields.model_id ?? '');
     if (path === '/tokenize') {
@@ -321,8 +330,12 @@ export class MemoryNeuron {
     };
   }
 
-  #text(exchange: MemoryExchange, status: number, text: string): void {
-    exchange.head(status, { 'content-type': 'application/json' });
+  get epoch(): string {
+    return formatEpoch(`${this.#options.name}${this.#epoch}`, this.#changes);
+  }
+
+  #text(exchange: MemoryExchange, status: number, text: string, headers: Readonly<Record<string, string>> = {}): void {
+    exchange.head(status, { 'content-type': 'application/json', ...headers });
     exchange.data(text);
     exchange.end();
   }
@@ -345,7 +358,7 @@ export class MemoryNeuron {
       const error = { code: 'model_does_not_fit', message: 'no room', required_mb: size };
       return void this.#json(exchange, 422, { error });
     }
-    if (isNew) this.models.set(model, 'loading');
+    if (isNew) this.#begin(model);
     // A load outlives whoever asked for it.
     exchange.onGone = () => {};
     if (mishap === 'lost') exchange.fail(lost('ECONNRESET'));
@@ -354,7 +367,7 @@ export class MemoryNeuron {
     this.#later(mishap === 'slow' ? loadMs * 8 : loadMs, () => {
       if (!this.models.has(model)) return;
       this.#loads.delete(model);
-      if (mishap === 'vanish') this.models.delete(model);
+      if (mishap === 'vanish') this.#remove(model);
       else this.models.set(model, 'loaded');
       this.#json(exchange, 200, {});
     });
@@ -370,7 +383,7 @@ export class MemoryNeuron {
     if (isBusy || mishap === 'busy') return void this.#json(exchange, 409, { error: { code: 'model_in_use' } });
     this.#later(mishap === 'slow' ? 20_000 : 0, () => {
       this.#remove(model);
-      this.#json(exchange, 200, {});
+      this.#json(exchange, 200, { epoch: this.epoch });
     });
   }
 
@@ -472,6 +485,7 @@ export class MemoryNeuron {
 interface Fields {
   readonly model?: string;
   readonly model_id?: string;
+  readonly epoch?: string;
   readonly stream?: boolean;
   readonly cortex_resume?: StreamResume;
 }

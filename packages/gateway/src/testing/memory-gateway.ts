@@ -15,17 +15,47 @@ const sizes = { m: 60, n: 60, o: 40 } as const;
 
 /** What the catalogue says from one reload to the next. */
 const catalogues = [
-  [
+  catalogueOf([
     { id: 'm', vram_mb: 60 },
     { id: 'n', vram_mb: 60 },
     { id: 'o', vram_mb: 40 },
-  ],
-  [
+  ]),
+  catalogueOf([
     { id: 'm', vram_mb: 60, pinned_on: ['a'] },
     { id: 'n', vram_mb: 60, residency_priority: 200 },
     { id: 'o', vram_mb: 40 },
-  ],
+  ]),
 ] as const;
+
+/** Tables of the configuration, as they stand in its file. */
+export interface MemoryTables {
+  readonly gateway?: object;
+  readonly loading?: object;
+  readonly entitlements?: object;
+}
+
+/** The configuration of a gateway in memory, whose times are short. */
+export const memoryConfig = ({ gateway, loading, entitlements = {} }: MemoryTables = {}): GatewayConfig =>
+  gatewayConfigSchema.parse({
+    gateway: {
+      poll_interval_ms: 2000,
+      poll_timeout_ms: 1000,
+      stream_silence_ms: 5000,
+      drain_timeout_ms: 4000,
+      ...gateway,
+    },
+    loading: {
+      wait_ms: 40_000,
+      timeout_ms: 60_000,
+      residency_ms: 2000,
+      patience_ms: 3000,
+      keep_alive_ms: 5000,
+      ...loading,
+    },
+    entitlements,
+    models_config: 'memory',
+    neurons: neuronNames.map((name) => ({ name, endpoint: `http://${name}` })),
+  });
 
 /** Neurons and the time that they live in. */
 export interface MemoryWorld {
@@ -91,16 +121,13 @@ class DistantLedger implements Ledger {
 export interface MemoryGatewayOptions {
   /** Neurons that others use too; new ones when absent. */
   readonly world?: MemoryWorld;
-  /** Tables of the configuration, as they stand in its file. */
-  readonly gateway?: object;
-  readonly loading?: object;
-  readonly entitlements?: object;
+  readonly config?: GatewayConfig;
 }
 
 /** A whole gateway before neurons in memory, in virtual time. */
 export const startMemoryGateway = async (
   loaded: readonly string[] = [],
-  { world = createMemoryWorld(loaded), gateway: own, loading, entitlements }: MemoryGatewayOptions = {},
+  { world = createMemoryWorld(loaded), config = memoryConfig() }: MemoryGatewayOptions = {},
 ) => {
   const { clock, neurons } = world;
   const network = new MemoryNetwork(neurons, clock);
@@ -110,38 +137,17 @@ export const startMemoryGateway = async (
     for (const client of clients) if (!client.isOver) client.leave();
   };
   const server: HttpServer = { url: 'http://gateway', stop: async () => {}, cut };
-  const state = { version: 0, entitlements, isLedgerAway: false, isCatalogueBroken: false };
+  const state = { version: 0, config, isLedgerAway: false, isCatalogueBroken: false };
   let change: (catalogue: Catalogue) => void = () => {};
   const read = async (): Promise<unknown> => {
     if (state.isCatalogueBroken) return new CortexError('config_invalid', { where: 'memory', reason: 'it is broken' });
-    change(catalogueOf(catalogues[state.version % catalogues.length] ?? []));
+    change(catalogues[state.version % catalogues.length] as Catalogue);
     return undefined;
   };
-  const config = (): GatewayConfig =>
-    gatewayConfigSchema.parse({
-      gateway: {
-        poll_interval_ms: 2000,
-        poll_timeout_ms: 1000,
-        stream_silence_ms: 5000,
-        drain_timeout_ms: 4000,
-        ...own,
-      },
-      loading: {
-        wait_ms: 40_000,
-        timeout_ms: 60_000,
-        residency_ms: 2000,
-        patience_ms: 3000,
-        keep_alive_ms: 5000,
-        ...loading,
-      },
-      ...(state.entitlements ? { entitlements: state.entitlements } : {}),
-      models_config: 'memory',
-      neurons: neuronNames.map((name) => ({ name, endpoint: `http://${name}` })),
-    });
   let gateway: RunningGateway | undefined;
   const starting = startGateway({
-    config: config(),
-    readConfig: async () => config(),
+    config,
+    readConfig: async () => state.config,
     logger: pino({ level: 'silent' }),
     clock,
     world: {

@@ -1,9 +1,10 @@
+import type { GatewayConfig } from '@helexa/core';
 import type { AskAct, AskedDialect, History, Step } from './fault-history.js';
 import { problemsOfAnthropic } from './legal-anthropic.js';
 import { problemsOfResponses } from './legal-responses.js';
 import type { MemoryClient } from './memory-client.js';
 import { expectedStream, expectedText, type MemoryNeuron } from './memory-fleet.js';
-import { createMemoryWorld, type MemoryGateway, startMemoryGateway } from './memory-gateway.js';
+import { createMemoryWorld, type MemoryGateway, memoryConfig, startMemoryGateway } from './memory-gateway.js';
 
 interface Asked {
   readonly client: MemoryClient;
@@ -56,7 +57,9 @@ const keys = [
   { key: 'sk-capped-01', account_id: 'small', hard_cap: 400, window: { kind: 'rolling', seconds: 30 } },
 ];
 /** From one reload to the next: all keys, then one fewer and none without a key. */
-const entitlements = [{ keys }, { require_auth: true, keys: keys.slice(0, 2) }];
+const configs = [{ keys }, { require_auth: true, keys: keys.slice(0, 2) }].map((entitlements) =>
+  memoryConfig({ entitlements, gateway: { poll_interval_ms: 3000 } }),
+) as [GatewayConfig, GatewayConfig];
 
 const withoutComments = (text: string): string => text.replace(/^:[^\n]*\n\n/gm, '');
 
@@ -218,7 +221,7 @@ const act = async (playing: Playing, { act: each }: Step): Promise<void> => {
       return await gateway?.reload();
     case 'keys': {
       const { state, reloadSame } = gateway as MemoryGateway;
-      state.entitlements = state.entitlements === entitlements[0] ? entitlements[1] : entitlements[0];
+      state.config = state.config === configs[0] ? configs[1] : configs[0];
       return await reloadSame();
     }
     case 'ledger': {
@@ -283,7 +286,7 @@ export const playHistory = async ({ loaded, gateways: count, isShutDown, steps }
   for (const neuron of neurons.values()) neuron.isShared = count > 1;
   const gateways: MemoryGateway[] = [];
   for (let index = 0; index < count; index++) {
-    gateways.push(await startMemoryGateway([], { world, entitlements: entitlements[0] as object }));
+    gateways.push(await startMemoryGateway([], { world, config: configs[0] }));
   }
   const playing: Playing = {
     gateways,
