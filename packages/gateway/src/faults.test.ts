@@ -399,7 +399,7 @@ test('POST /fleet/plan says what a request would cause, does none of it, and the
 });
 
 test('F1: a stream whose neuron dies goes on at another one that has to load the model first, and says that it waits', async (t) => {
-  const memory = await startMemoryGateway(['m'], { loading: { keep_alive_ms: 500 } });
+  const memory = await startMemoryGateway(['m'], { config: memoryConfig({ loading: { keep_alive_ms: 500 } }) });
   const { clock, neurons } = memory;
   neurons.get('b')!.models.delete('m');
   await clock.advance(3000);
