@@ -128,9 +128,12 @@ class FleetRelay {
     }
   }
 
-  /** Whether a node that a stream was cut at has the model all the same, by a new look. */
+  /** Whether a node that a stream was cut at has the model all the same, by a new look; nobody is looked for who has left. */
   async #isStillReady(name: string): Promise<boolean> {
-    await this.#options.onFailure(name);
+    const { signal } = this.#exchange;
+    if (signal.aborted) return false;
+    const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([this.#options.onFailure(name), ended]);
     const node = this.#options.fleet().find((each) => each.name === name);
     return node?.healthy === true && node.failures === 0 && modelOn(node, this.#inference.model)?.status === 'loaded';
   }
