@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { changedAt, missingNativeTools, newestIn, nodeHeaders, root, runTool } from './prepare.js';
+import { changedAt, missingNativeTools, newestIn, nodeHeaders, root, run, runTool } from './prepare.js';
 
-const packages = ['kernels-cpu'];
+const packages = ['kernels-cpu', 'kernels-cuda'];
 
 /**
  * Builds what changed. `built` says whether every addon now stands; `reason` why not. `prebuild` also writes
@@ -35,6 +35,12 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
           { cwd, env, quiet },
         );
     if (code !== 0) return { built: false, code, reason: `the build of '${name}' failed` };
+  }
+  if (!prebuild) {
+    const code = await run(process.execPath, [join(root, 'packages/kernels-cuda/build-library.js'), 'emulated'], {
+      quiet,
+    });
+    if (code !== 0) return { built: false, code, reason: 'the build of the emulated CUDA library failed' };
   }
   return { built: true, code: 0, reason: '' };
 }

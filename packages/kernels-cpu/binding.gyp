@@ -3,7 +3,7 @@
   'variables': {
     'sanitize%': '',
     # What is shared with other backends is compiled from the sources that @helexa/graph ships.
-    'graph%': '<!(node graph-folder.js)',
+    'graph%': '<!(node -p "require(\'path\').relative(\'.\', require(\'path\').dirname(require.resolve(\'@helexa/graph/package.json\')))")',
   },
   'target_defaults': {
     'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include")', '<(graph)/native'],

@@ -22,7 +22,6 @@ function testAddon(runtime) {
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(here, 'binding.gyp'), join(folder, 'binding.gyp'));
   copyFileSync(join(here, 'package.json'), join(folder, 'package.json'));
-  copyFileSync(join(here, 'graph-folder.js'), join(folder, 'graph-folder.js'));
   if (!existsSync(join(folder, 'native'))) symlinkSync(join(here, 'native'), join(folder, 'native'));
   const headers = nodeHeaders();
   const nodedir = headers ? [`--nodedir=${headers}`] : [];

@@ -38,6 +38,7 @@ constexpr OpEntry entries[] = {
     {Opcode::add_bias, cortex_add_bias},
     {Opcode::gather_rows, cortex_gather_rows},
     {Opcode::expose_rows, cortex_expose_rows},
+    {Opcode::sample, cortex_sample, sample_scratch},
     {Opcode::rms_norm_gated, cortex_rms_norm_gated},
 };
 

@@ -30,6 +30,8 @@ struct OpEntry {
 const OpEntry* op_entry(Opcode op);
 OpFunction op_function(Opcode op);
 
+size_t sample_scratch(const Instruction&, const ScratchFacts&);
+
 // One function per op, each in the file of its name.
 void cortex_embed(const Instruction&, Worker&);
 void cortex_rms_norm(const Instruction&, Worker&);

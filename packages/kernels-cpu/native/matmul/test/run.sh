@@ -12,8 +12,8 @@ if [ "${1:-}" = bench ]; then
   program=test/bench
   shift
 fi
-shared=$(cd "$here/../.." && node graph-folder.js)
-flags="-I$here/../../$shared/native -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized"
+shared=$(cd "$here" && node -p "require('path').dirname(require.resolve('@helexa/graph/package.json'))")
+flags="-I$shared/native -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized"
 if [ -n "${SANITIZE:-}" ]; then flags="$flags -O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all"; fi
 for source in "$here"/*.cc "$here/$program.cc"; do
   name=$(basename "$source" .cc)
