@@ -54,7 +54,7 @@ export const readBody = (
     };
     const onEnd = (): void => {
       settle();
-      resolve(Buffer.concat(chunks, length));
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
     };
     const onClose = (): void => {
       settle();

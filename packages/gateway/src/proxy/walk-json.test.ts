@@ -78,3 +78,17 @@ test('walkJson takes a byte order mark, tells a key twice, and refuses what is n
   t.throws(() => walkJson(Buffer.from([0x22, 0xff, 0x22]), () => {}), { message: /not UTF-8/ });
   t.throws(() => walkJson(Buffer.alloc(0), () => {}), { message: /empty/ });
 });
+
+test('walkJson finds the end of a string wherever its escapes lie, however long it is', (t) => {
+  const piece = fc.constantFrom('"', '\\', '\\"', 'x', 'x'.repeat(47), 'x'.repeat(48), 'x'.repeat(300), 'ü€😀');
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), fc.array(piece, { maxLength: 4 }), (value, key) => {
+      const whole = { [key.join('')]: value.join(''), last: [value.join('')] };
+      t.deepEqual(fieldsOf(JSON.stringify(whole)), Object.entries(whole));
+    }),
+    { seed: 3, numRuns: 500 },
+  );
+  for (const open of ['{"a', '{"a":"', `{"a":"${'x'.repeat(100)}`, '{"a":"\\"', `{"a":"${'x'.repeat(60)}\\"}`]) {
+    t.is(fieldsOf(open), undefined, open);
+  }
+});

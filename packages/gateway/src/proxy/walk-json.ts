@@ -6,10 +6,22 @@ export const deepestNesting = 128;
 
 const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
-const byteOrderMark = '\xef\xbb\xbf';
-const plainValue = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const byteOrderMark = Buffer.from('\ufeff');
+const plainValue = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+/** Keys are short: looking at so many bytes here costs less than having the system search. */
+const shortString = 24;
 
 const notJson = (reason = 'it is not JSON'): CortexError => new CortexError('malformed_json', { reason });
+
+/** Letters, digits and what stands in numbers. */
+const isPlain = (byte: number | undefined): boolean =>
+  byte !== undefined &&
+  ((byte >= 0x30 && byte <= 0x39) ||
+    (byte >= 0x61 && byte <= 0x7a) ||
+    byte === 0x2d ||
+    byte === 0x2b ||
+    byte === 0x2e ||
+    byte === 0x45);
 
 /** Told of each key of the outermost object, and where its value lies in the bytes. */
 export type OnField = (key: string, start: number, end: number) => void;
@@ -22,30 +34,37 @@ export type OnField = (key: string, start: number, end: number) => void;
 export const walkJson = (body: Buffer, onField: OnField): boolean => {
   if (body.length === 0) throw notJson('it is empty');
   if (!isUtf8(body)) throw notJson('it is not UTF-8');
-  const text = body.toString('latin1');
-  let at = text.startsWith(byteOrderMark) ? byteOrderMark.length : 0;
+  let at = body.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? byteOrderMark.length : 0;
   /** Whether each container that is open is an object. */
   const open: boolean[] = [];
   let [key, keyValueAt] = ['', 0];
 
-  const skipSpace = (): number => {
+  const skipSpace = (): number | undefined => {
     for (;;) {
-      const code = text.charCodeAt(at);
+      const code = body[at];
       if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return code;
       at += 1;
     }
   };
   /** Passes a string; its last quote is the first one without an odd number of backslashes before it. */
   const passString = (): void => {
-    let end = at;
-    for (;;) {
-      end = text.indexOf('"', end + 1);
+    let end = at + 1;
+    for (; ; end++) {
+      const nearby = Math.min(body.length, end + shortString);
+      while (end < nearby && body[end] !== quote) end += 1;
+      if (body[end] !== quote) end = body.indexOf(quote, end);
       if (end < 0) throw notJson();
       let before = end - 1;
-      while (text.charCodeAt(before) === backslash) before -= 1;
+      while (body[before] === backslash) before -= 1;
       if ((end - before) % 2 === 1) break;
     }
     at = end + 1;
+  };
+  /** Passes a number, or a word that means something. */
+  const passPlain = (): void => {
+    const start = at;
+    while (isPlain(body[at])) at += 1;
+    if (!plainValue.test(body.toString('latin1', start, at))) throw notJson();
   };
   const passKey = (): void => {
     if (skipSpace() !== quote) throw notJson();
@@ -65,9 +84,7 @@ export const walkJson = (body: Buffer, onField: OnField): boolean => {
       return true;
     }
     if (code !== openBrace && code !== openBracket) {
-      plainValue.lastIndex = at;
-      if (!plainValue.test(text)) throw notJson();
-      at = plainValue.lastIndex;
+      passPlain();
       return true;
     }
     if (open.length === deepestNesting) {
@@ -85,7 +102,7 @@ export const walkJson = (body: Buffer, onField: OnField): boolean => {
   };
 
   skipSpace();
-  const isObject = text.charCodeAt(at) === openBrace;
+  const isObject = body[at] === openBrace;
   let isWhole = passValue();
   while (open.length > 0) {
     if (!isWhole) {
@@ -104,7 +121,7 @@ export const walkJson = (body: Buffer, onField: OnField): boolean => {
     isWhole = false;
   }
   skipSpace();
-  if (at < text.length) throw notJson();
+  if (at < body.length) throw notJson();
   return isObject;
 };
 
