@@ -1,5 +1,5 @@
 /**
- * What the gateway adds to a request, beside nginx and a direct connection in the same run. The proxies have one core to
+ * What the gateway adds to a request, beside nginx, a bare relay in Node and a direct connection in the same run. The proxies have one core to
  * themselves, load and upstream the other; the sides take turns, and a side's added time is that over the direct way of the same
  * round. Keys, a budget, routing, metrics and the log are on. Processor time is that of the proxy's process alone.
  *
@@ -54,11 +54,14 @@ await runTool(async (args) => {
     const profile = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : [];
     const gateway = start(cores.proxy, ...profile, '--expose-gc', program('gateway-process'), upstream.url);
     const { url } = await gateway.told<{ url: string }>();
+    const bare = start(cores.proxy, program('bare-relay'), upstream.url);
+    const { url: bareUrl } = await bare.told<{ url: string }>();
     const nginx = existsSync(values.nginx) ? await startNginx(values.nginx, folder, upstream.url) : undefined;
     if (nginx) running.push(nginx.process);
     const sides: Side[] = [
       { name: 'direct', url: upstream.url },
       ...(nginx ? [{ name: 'nginx' as const, ...nginx }] : []),
+      { name: 'bare', url: bareUrl, process: bare },
       { name: 'gateway', url, process: gateway },
     ];
     for (const name of chosen) {

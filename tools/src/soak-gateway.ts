@@ -60,7 +60,7 @@ await runTool(async (args) => {
     const { counts, seconds, residentRiseBytes, heapRiseBytes, descriptors } = report;
     console.log(`${JSON.stringify(counts)} in ${seconds.toFixed(0)} s`);
     console.log(
-      `fitted rise after warm-up: resident ${mebibytes(residentRiseBytes)} MiB, heap ${mebibytes(heapRiseBytes)} MiB; file descriptors ${descriptors.before} before, ${descriptors.after} after`,
+      `fitted rise after warm-up: resident ${mebibytes(residentRiseBytes)} MiB (at most ${mebibytes(mostResidentRiseBytes)}), heap ${mebibytes(heapRiseBytes)} MiB (at most ${mebibytes(mostHeapRiseBytes)}); file descriptors ${descriptors.before} before, ${descriptors.after} after`,
     );
     const faults = [
       ...(counts.hung + counts.failed + counts.wrong > 0 ? ['requests hung, failed or had other events'] : []),

@@ -3,7 +3,8 @@ import { CortexError } from '@helexa/core';
 
 const headEnd = Buffer.from('\r\n\r\n');
 const eventMark = Buffer.from('data: ');
-const doneMark = 'data: [DONE]';
+/** What ends a chunked answer. */
+const lastChunk = '0\r\n\r\n';
 
 const wrong = (reason: string): CortexError => new CortexError('upstream_failed', { node: 'under test', reason });
 
@@ -62,14 +63,16 @@ export class LoadConnection {
   }
 
   /** Sends a request for a stream; tells of every read how many events it brought. Settles with the first of them. */
-  stream(request: Buffer, onEvents: OnEvents, lastMark = doneMark): Promise<void> {
+  stream(request: Buffer, onEvents: OnEvents): Promise<void> {
     return new Promise((resolve, reject) => {
+      let tail = '';
       this.#onGone = reject;
       this.#onData = (data) => {
         let count = 0;
         for (let at = data.indexOf(eventMark); at >= 0; at = data.indexOf(eventMark, at + 1)) count += 1;
         if (count > 0) resolve();
-        onEvents(count, data.includes(lastMark));
+        tail = (tail + data.toString('latin1', Math.max(0, data.length - lastChunk.length))).slice(-lastChunk.length);
+        onEvents(count, tail === lastChunk);
       };
       this.#socket.write(request);
     });

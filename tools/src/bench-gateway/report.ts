@@ -11,12 +11,12 @@ export const renderMarkdown = (figures: readonly Figure[], conditions: readonly 
   [
     ...conditions.map((line) => `- ${line}`),
     '',
-    '| what | gateway | nginx | ratio | goal | | |',
-    '|---|---|---|---|---|---|---|',
+    '| what | gateway | bare relay | nginx | ratio | goal | | |',
+    '|---|---|---|---|---|---|---|---|',
     ...figures.map((figure) => {
-      const { what, unit, gateway, nginx, goal, note = '' } = figure;
+      const { what, unit, gateway, bare, nginx, goal, note = '' } = figure;
       const ratio = nginx === undefined || nginx <= 0 ? '-' : `${(gateway / nginx).toFixed(1)}x`;
-      return `| ${what} | ${text(gateway, unit)} | ${text(nginx, unit)} | ${ratio} | ${goal === undefined ? '' : text(goal, unit)} | ${verdict(figure)} | ${note} |`;
+      return `| ${what} | ${text(gateway, unit)} | ${text(bare, unit)} | ${text(nginx, unit)} | ${ratio} | ${goal === undefined ? '' : text(goal, unit)} | ${verdict(figure)} | ${note} |`;
     }),
     '',
   ].join('\n');

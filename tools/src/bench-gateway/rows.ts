@@ -6,7 +6,7 @@ import { largeBody, requestBytes, smallBody, streamBytes } from './workload.js';
 
 /** One way to the upstream; the direct one has no process of its own. */
 export interface Side {
-  readonly name: 'direct' | 'nginx' | 'gateway';
+  readonly name: 'direct' | 'nginx' | 'bare' | 'gateway';
   readonly url: string;
   readonly process?: PinnedProcess;
 }
@@ -17,6 +17,8 @@ export interface Figure {
   readonly gateway: number;
   /** Of nginx in the same run; absent without one, and where it has no such thing. */
   readonly nginx?: number | undefined;
+  /** Of a relay of `node:http` and `undici` that does nothing else. */
+  readonly bare?: number | undefined;
   readonly goal?: number;
   readonly note?: string;
 }
@@ -87,6 +89,7 @@ const small: Row = async (sides) => {
       unit: 'us',
       gateway: addedUs('gateway') ?? 0,
       nginx: addedUs('nginx'),
+      bare: addedUs('bare'),
       goal: 150,
       note,
     },
@@ -95,6 +98,7 @@ const small: Row = async (sides) => {
       unit: 'us CPU',
       gateway: cpuUs('gateway') ?? 0,
       nginx: cpuUs('nginx'),
+      bare: cpuUs('bare'),
       note,
     },
   ];
@@ -109,6 +113,7 @@ const busy: Row = async (sides) => {
       unit: 'us CPU',
       gateway: cpuUs('gateway') ?? 0,
       nginx: cpuUs('nginx'),
+      bare: cpuUs('bare'),
       goal: 120,
       note: `${requests} requests`,
     },
@@ -124,6 +129,7 @@ const large: Row = async (sides) => {
       unit: 'us',
       gateway: addedUs('gateway') ?? 0,
       nginx: addedUs('nginx'),
+      bare: addedUs('bare'),
       goal: 600,
       note,
     },
@@ -132,6 +138,7 @@ const large: Row = async (sides) => {
       unit: 'us CPU',
       gateway: cpuUs('gateway') ?? 0,
       nginx: cpuUs('nginx'),
+      bare: cpuUs('bare'),
       goal: 500,
       note,
     },
@@ -140,13 +147,15 @@ const large: Row = async (sides) => {
 
 const streams = 100;
 const chunksPerStream = 300;
+const warmUpChunks = 100;
 const intervalMs = 20;
 
 /** Streams side by side; reads that brought more than one event, over all reads with one. */
 const relayOnce = async (
   side: Side,
+  chunks: number,
 ): Promise<{ readonly cpuUs: number; readonly events: number; readonly merged: number }> => {
-  const request = streamBytes(hostOf(side), chunksPerStream, intervalMs);
+  const request = streamBytes(hostOf(side), chunks, intervalMs);
   const open: LoadConnection[] = [];
   const ends: Promise<void>[] = [];
   let [events, merged, atFirst] = [0, 0, 0];
@@ -176,12 +185,13 @@ const relayOnce = async (
 };
 
 const relay: Row = async (sides) => {
-  const [direct, nginx, gateway] = (['direct', 'nginx', 'gateway'] as const).map((name) => sideOf(sides, name));
-  const [alone, other, own] = [
-    direct && (await relayOnce(direct)),
-    nginx && (await relayOnce(nginx)),
-    gateway && (await relayOnce(gateway)),
-  ];
+  const measured = new Map<Side['name'], Awaited<ReturnType<typeof relayOnce>>>();
+  for (const side of sides) {
+    // As for requests: what is measured is a proxy that has compiled itself.
+    if (side.process) await relayOnce(side, warmUpChunks);
+    measured.set(side.name, await relayOnce(side, chunksPerStream));
+  }
+  const [alone, other, bare, own] = (['direct', 'nginx', 'bare', 'gateway'] as const).map((name) => measured.get(name));
   const percent = (part: { readonly merged: number; readonly events: number } | undefined): number | undefined =>
     part && (100 * part.merged) / part.events;
   return [
@@ -190,8 +200,9 @@ const relay: Row = async (sides) => {
       unit: 'us CPU',
       gateway: own ? own.cpuUs / own.events : Number.NaN,
       nginx: other && other.cpuUs / other.events,
+      bare: bare && bare.cpuUs / bare.events,
       goal: 20,
-      note: `${own?.events ?? 0} chunks, the neuron's checkpoints taken out of the gateway's; of the chunks came together with the one before: direct ${percent(alone)?.toFixed(1)} %, nginx ${percent(other)?.toFixed(1) ?? '-'} %, gateway ${percent(own)?.toFixed(1)} %`,
+      note: `${own?.events ?? 0} chunks, the neuron's checkpoints taken out of the gateway's; of the chunks came together with the one before: direct ${percent(alone)?.toFixed(1)} %, nginx ${percent(other)?.toFixed(1) ?? '-'} %, bare relay ${percent(bare)?.toFixed(1) ?? '-'} %, gateway ${percent(own)?.toFixed(1)} %`,
     },
   ];
 };

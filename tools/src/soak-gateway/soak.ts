@@ -56,14 +56,14 @@ const isLate = (): { readonly late: Promise<'hung'>; cancel(): void } => {
 };
 
 /** A stream to its end. */
-const streamed = async (connection: LoadConnection, request: Buffer, lastMark?: string): Promise<number> =>
+const streamed = async (connection: LoadConnection, request: Buffer): Promise<number> =>
   await new Promise((resolve, reject) => {
     let events = 0;
     const onEvents = (count: number, isLast: boolean): void => {
       events += count;
       if (isLast) resolve(events);
     };
-    connection.stream(request, onEvents, lastMark).catch(reject);
+    connection.stream(request, onEvents).catch(reject);
   });
 
 /** One request of a client, to its end or until the client leaves. */
@@ -91,7 +91,7 @@ const ask = async (
   }
   const request = streamBytes(host, chunks, 1, path);
   if (path !== undefined) {
-    await streamed(connection, request, '"message_stop"');
+    await streamed(connection, request);
     return 'translated';
   }
   return (await streamed(connection, request)) === eventsOfStream ? 'streamed' : 'wrong';
