@@ -4,6 +4,9 @@
     'sanitize%': '',
     # What is shared with other backends is compiled from the sources that @helexa/graph ships.
     'graph%': '<!(node -p "require(\'path\').relative(\'.\', require(\'path\').dirname(require.resolve(\'@helexa/graph/package.json\')))")',
+    'avx512_flags': [
+      '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c',
+    ],
   },
   'target_defaults': {
     'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include")', '<(graph)/native'],
@@ -107,7 +110,7 @@
         'native/simd/kernels_portable.cc',
       ],
       'conditions': [
-        ['target_arch=="x64"', { 'dependencies': ['cortex_cpu_avx2', 'cortex_cpu_avx512'] }],
+        ['target_arch=="x64"', { 'dependencies': ['cortex_cpu_amx', 'cortex_cpu_avx2', 'cortex_cpu_avx512'] }],
         ['OS=="linux"', {
           'libraries': ['-lpthread'],
           'ldflags': ['-Wl,--exclude-libs,ALL', '-Wl,-z,relro,-z,now', '-Wl,--gc-sections'],
@@ -133,17 +136,17 @@
           ],
         },
         {
+          'target_name': 'cortex_cpu_amx',
+          'type': 'static_library',
+          'cflags_cc': ['<@(avx512_flags)', '-mamx-tile', '-mamx-bf16', '-mprefer-vector-width=512'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mamx-tile', '-mamx-bf16'] },
+          'sources': ['native/matmul/amx_dense.cc'],
+        },
+        {
           'target_name': 'cortex_cpu_avx512',
           'type': 'static_library',
-          'cflags_cc': [
-            '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c',
-            '-mprefer-vector-width=512',
-          ],
-          'xcode_settings': {
-            'OTHER_CPLUSPLUSFLAGS': [
-              '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c',
-            ],
-          },
+          'cflags_cc': ['<@(avx512_flags)', '-mprefer-vector-width=512'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)'] },
           'sources': [
             'native/matmul/avx512_dense.cc',
             'native/matmul/avx512_isa.cc',

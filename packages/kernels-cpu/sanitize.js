@@ -43,9 +43,11 @@ function testAddon(runtime) {
   });
 }
 
+const avx512 = ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c'];
 const instructionSets = {
   avx2: ['-mavx2', '-mfma', '-mf16c'],
-  avx512: ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c'],
+  avx512,
+  amx: [...avx512, '-mamx-tile', '-mamx-bf16'],
 };
 
 function testRaces() {
@@ -61,7 +63,7 @@ function testRaces() {
   );
   const objects = [...sources, join(here, 'native/test/race_test.cc')].map((source) => {
     const object = join(folder, `${basename(join(source, '..'))}-${basename(source)}.o`);
-    const set = process.arch === 'x64' ? (source.match(/avx512|avx2/)?.[0] ?? '') : '';
+    const set = process.arch === 'x64' ? (source.match(/avx512|avx2|amx/)?.[0] ?? '') : '';
     run('g++', [...flags, ...(instructionSets[set] ?? []), '-c', source, '-o', object]);
     return object;
   });

@@ -26,7 +26,7 @@ const modes: Readonly<Record<string, readonly FeedMode[]>> = {
 
 /** What `all` stands for. */
 const everyTp = '1,2,4';
-const everyIsa = 'avx512,avx2,portable';
+const everyIsa = 'amx,avx512,avx2,portable';
 const everyDevice = 'reference,cpu';
 
 interface Target {
@@ -54,7 +54,7 @@ async function main(args: string[]): Promise<number> {
   const isGood = chosen !== undefined && /^(?:F32|F16|BF16)$/.test(values.kv) && ranks.every((count) => count >= 1);
   if (values.help || positionals.length === 0 || !isGood) {
     console.error(
-      'Usage: npm run parity -- [--device cpu|reference|all] [--isa auto|avx512|avx2|portable|all] [--tp N,...|all]\n' +
+      'Usage: npm run parity -- [--device cpu|reference|all] [--isa auto|amx|avx512|avx2|portable|all] [--tp N,...|all]\n' +
         '  [--mode whole|chunked|token|batch|all] [--kv F32|F16|BF16] [--skip-unsupported] [--json] PATH...\n' +
         `'--device all' is ${everyDevice} with every instruction set that this machine has, '--tp all' is ${everyTp}.\n` +
         'PATH is a checkpoint with expected/cases.json, a GGUF index.json, a folder of either, or one of chat templates.',

@@ -5,7 +5,7 @@ import { cpuBackend } from '@helexa/kernels-cpu';
 export const deviceNames = ['auto', 'cpu', 'reference', 'cuda'] as const;
 export type DeviceName = (typeof deviceNames)[number];
 
-export const isaNames = ['auto', 'avx512', 'avx2', 'portable'] as const;
+export const isaNames = ['auto', 'amx', 'avx512', 'avx2', 'portable'] as const;
 export type IsaName = (typeof isaNames)[number];
 
 export interface BackendRequest {

@@ -10,7 +10,7 @@ export const addonUnderTest = (): Pick<CpuBackendOptions, 'addon'> => {
 
 /** Instruction sets that this machine and this build have. */
 export const isasHere = (): readonly Isa[] =>
-  (['avx512', 'avx2', 'portable'] as const).filter((isa) => {
+  (['amx', 'avx512', 'avx2', 'portable'] as const).filter((isa) => {
     try {
       cpuBackend({ isa, ...addonUnderTest() });
       return true;

@@ -5,7 +5,7 @@ import { type CpuBinding, loadBinding } from './binding.js';
 
 export interface CpuBackendOptions {
   /** Instruction set of every kernel; `auto` takes the best that the machine has. */
-  readonly isa?: 'auto' | 'avx512' | 'avx2' | 'portable';
+  readonly isa?: 'auto' | 'amx' | 'avx512' | 'avx2' | 'portable';
   /** Worker threads of a model over all its ranks; absent: what the machine allows. */
   readonly threads?: number;
   /** Addon file to load instead of the one built or shipped for this machine. */
@@ -56,7 +56,12 @@ const fusions = [
   'qk_norm_rope_append',
 ] as const satisfies readonly FusedOp[];
 
-const capabilities: Readonly<Record<string, string>> = { avx512: 'avx512-vnni', avx2: 'avx2', portable: 'portable' };
+const capabilities: Readonly<Record<string, string>> = {
+  amx: 'avx512-vnni amx-bf16',
+  avx512: 'avx512-vnni',
+  avx2: 'avx2',
+  portable: 'portable',
+};
 
 /**
  * The CPU backend: one device thread, a team of workers per model, kernels of one instruction set. Throws

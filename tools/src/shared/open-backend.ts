@@ -1,7 +1,7 @@
 import { CortexError } from '@helexa/core';
 import { type Backend, referenceBackend } from '@helexa/graph';
 
-const instructionSets = ['auto', 'avx512', 'avx2', 'portable'] as const;
+const instructionSets = ['auto', 'amx', 'avx512', 'avx2', 'portable'] as const;
 type InstructionSet = (typeof instructionSets)[number];
 
 /** The backend that a command line names. Native kernels are imported only when they are asked for. */

@@ -28,7 +28,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   object.Set("totalBytes", memory.total_bytes);
   object.Set("freeBytes", memory.free_bytes);
   const Napi::Array isas = Napi::Array::New(env);
-  for (const char* name : {"avx512", "avx2", "portable"}) {
+  for (const char* name : {"amx", "avx512", "avx2", "portable"}) {
     if (kernels_by_name(name) && matmul::matmul_isa(name)) isas.Set(isas.Length(), name);
   }
   object.Set("isas", isas);

@@ -97,6 +97,8 @@ inline void store(const __m256* value, float* y, int32_t features) {
 }
 
 struct Engine {
+  static bool splits(Format) { return false; }
+
   static int32_t strips_at_once(Format format, int32_t m) {
     return needs_quantised(format) ? 1 : dense_strips_at_once(m);
   }
@@ -143,7 +145,7 @@ struct Engine {
 void linear(const LinearArgs& args) { run_linear<Engine>(args); }
 void swiglu(const SwigluArgs& args) { run_swiglu<Engine>(args); }
 
-constexpr MatmulIsa isa = {"avx2", quantise_rows, linear, swiglu};
+constexpr MatmulIsa isa = {"avx2", quantise_rows, linear, swiglu, nullptr};
 
 }  // namespace
 }  // namespace avx2

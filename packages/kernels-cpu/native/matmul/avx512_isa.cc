@@ -1,4 +1,4 @@
-// The AVX-512 engine: activation rows to codes, epilogues, and the table of functions.
+// The AVX-512 engine: activation rows to codes, epilogues, and the tables of functions, with the tile unit and without.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -57,6 +57,8 @@ inline __m512 exponential(__m512 x) {
 }
 
 struct Engine {
+  static bool splits(Format) { return false; }
+
   static int32_t strips_at_once(Format format, int32_t m) {
     return needs_quantised(format) ? quantised_strips_at_once(m) : dense_strips_at_once(m);
   }
@@ -88,14 +90,41 @@ struct Engine {
   }
 };
 
+// BF16 weights go through the tile unit, whatever the number of rows.
+struct TileEngine : Engine {
+  static bool splits(Format format) { return format == Format::BF16; }
+
+  static int32_t strips_at_once(Format format, int32_t m) {
+    return splits(format) ? split_strips_at_once : Engine::strips_at_once(format, m);
+  }
+
+  static void product(const Weights& weights, int32_t strip, int32_t strips, const Rows& rows, int32_t m, float* out,
+                      uint8_t* work) {
+    if (!splits(weights.format)) return Engine::product(weights, strip, strips, rows, m, out, work);
+    const size_t strip_bytes = packed_strip_bytes(weights.format, weights.cols);
+    split_product(weights.data + static_cast<size_t>(strip) * strip_bytes, strip_bytes, strips, rows, m, out);
+  }
+};
+
 void linear(const LinearArgs& args) { run_linear<Engine>(args); }
 void swiglu(const SwigluArgs& args) { run_swiglu<Engine>(args); }
 
-constexpr MatmulIsa isa = {"avx512", quantise_rows, linear, swiglu};
+void tile_linear(const LinearArgs& args) {
+  run_linear<TileEngine>(args);
+  if (TileEngine::splits(args.weights.format)) release_tiles();
+}
+void tile_swiglu(const SwigluArgs& args) {
+  run_swiglu<TileEngine>(args);
+  if (TileEngine::splits(args.gate.format) || TileEngine::splits(args.up.format)) release_tiles();
+}
+
+constexpr MatmulIsa isa = {"avx512", quantise_rows, linear, swiglu, nullptr};
+constexpr MatmulIsa tile_isa = {"amx", quantise_rows, tile_linear, tile_swiglu, split_rows};
 }  // namespace
 }  // namespace avx512
 
 const MatmulIsa* avx512_isa() { return &avx512::isa; }
+const MatmulIsa* amx_isa() { return &avx512::tile_isa; }
 
 }  // namespace cortex::matmul
 #endif

@@ -4,9 +4,9 @@
 // divides the work. Every function is safe to call from several threads on disjoint outputs.
 //
 // Files: common_*.cc, portable_*.cc (base flags), avx2_*.cc (-mavx2 -mfma -mf16c), avx512_*.cc (-mavx512f -mavx512bw
-// -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c). All with -std=c++20 -O3 -ffp-contract=off: the last keeps a
-// product and a sum from being fused in one tile shape and not in another. On other machines than x86-64 the avx files
-// compile to nothing.
+// -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c), amx_*.cc (those and -mamx-tile -mamx-bf16). All with -std=c++20
+// -O3 -ffp-contract=off: the last keeps a product and a sum from being fused in one tile shape and not in another. On other
+// machines than x86-64 the avx and amx files compile to nothing.
 //
 // A result never depends on m, on where a row stands among the m, on the strip range or on how many threads share the
 // work: each output element is one chain of float32 operations over k in a fixed order. Results differ between ISAs.
@@ -27,8 +27,8 @@ struct Weights {
   const uint8_t* data;
 };
 
-// The rows of x that a product reads: float32 for F32/F16/BF16 weights, quantised for the others (needs_quantised).
-// Only the form that the weights need has to be there.
+// The rows of x that a product reads: quantised ones for quantised weights (needs_quantised), split ones where the ISA
+// wants them (MatmulIsa::splits), else float32. Only the form that the weights need has to be there.
 struct Input {
   const float* x;
   size_t x_stride;  // in floats
@@ -36,6 +36,7 @@ struct Input {
   size_t quantised_stride;  // in bytes
   // Row i of the product reads input row row_index[i]; null: row i.
   const int32_t* row_index;
+  const uint8_t* split;  // split_row_bytes apart
 };
 
 // y[i][r] = x[i] . W[r] + bias[r] + residual[i][r] for i in [0, m) and the rows r of strips [strip_begin, strip_end).
@@ -68,8 +69,14 @@ struct SwigluArgs {
   void* scratch;
 };
 
+// A row of x as three rows of bfloats whose sum it is, each of whole blocks of 32 k; an odd number of lines again.
+static inline size_t split_term_bytes(int32_t cols) {
+  return (static_cast<size_t>((cols + block_k - 1) / block_k) | 1) * 64;
+}
+static inline size_t split_row_bytes(int32_t cols) { return 3 * split_term_bytes(cols); }
+
 struct MatmulIsa {
-  const char* name;  // "avx512", "avx2", "portable"
+  const char* name;  // "amx", "avx512", "avx2", "portable"
 
   // Writes `rows` quantised rows of `cols` (a multiple of 32) elements; row i at dst + i * quantised_row_bytes(cols).
   // A row's bytes depend on that row alone and are the same on every ISA. An infinity or a NaN poisons its 32-block.
@@ -78,14 +85,22 @@ struct MatmulIsa {
 
   void (*linear)(const LinearArgs& args);
   void (*swiglu)(const SwigluArgs& args);
+
+  // Null where products with BF16 weights read float32. Otherwise writes each element as the sum of three bfloats, which is
+  // exact for magnitudes from 2^-110 on: all first terms of a row, then the second, then the third, padded with zeros.
+  // Row i at dst + i * split_row_bytes(cols); dst is 64-byte aligned.
+  void (*split_rows)(const float* x, size_t x_stride, int32_t cols, uint8_t* dst, int32_t rows);
+
+  bool splits(Format format) const { return split_rows != nullptr && format == Format::BF16; }
 };
 
-// "avx512" | "avx2" | "portable"; null when this machine or this build lacks it. "auto": the best there is.
+// "amx" | "avx512" | "avx2" | "portable"; null when this machine or this build lacks it. "auto": the best there is.
+// Asking for "amx" asks the system to let this process use the tile unit.
 const MatmulIsa* matmul_isa(const char* name);
 
 // What one thread needs for any `m` up to max_m over weights of this format and cols; take the largest over a model.
 // A swiglu needs the larger of its two formats'.
-size_t linear_scratch_bytes(Format format, int32_t cols, int32_t max_m);
+size_t linear_scratch_bytes(const MatmulIsa& isa, Format format, int32_t cols, int32_t max_m);
 
 // One row in the file's own format.
 size_t file_row_bytes(Format format, int32_t cols);

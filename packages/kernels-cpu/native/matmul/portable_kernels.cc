@@ -194,6 +194,8 @@ void product_dense(Format format, const uint8_t* strip, const Rows& rows, int32_
 }
 
 struct Engine {
+  static bool splits(Format) { return false; }
+
   static int32_t strips_at_once(Format, int32_t) { return 1; }
 
   static void product(const Weights& weights, int32_t strip, int32_t, const Rows& rows, int32_t m, float* out,
@@ -227,7 +229,7 @@ struct Engine {
 void linear(const LinearArgs& args) { run_linear<Engine>(args); }
 void swiglu(const SwigluArgs& args) { run_swiglu<Engine>(args); }
 
-constexpr MatmulIsa isa = {"portable", quantise_rows, linear, swiglu};
+constexpr MatmulIsa isa = {"portable", quantise_rows, linear, swiglu, nullptr};
 
 }  // namespace
 

@@ -21,28 +21,19 @@ matmul::Input routed_input(const Instruction& in, const Worker& worker, const Ro
   const Operand& y = in.in[op::moe_down::in::y];
   const int inner = in.k / chosen;
   const auto at = [&](int pair) { return static_cast<int32_t>(pair / chosen * y.stride + pair % chosen * inner); };
-  matmul::Input input{worker.at(y, 0), 1, nullptr, 0, nullptr};
-  if (!quantises_input(in, worker.rank->spec)) {
-    for (int place = 0; place < pairs; ++place) routing.from[place] = at(routing.pair[place]);
-    input.row_index = routing.from;
-    return input;
-  }
-  const size_t row_bytes = matmul::quantised_row_bytes(inner);
-  const Range own = split(pairs, worker.index, worker.workers());
-  for (int place = own.begin; place < own.end; ++place) {
-    worker.matmul().quantise_rows(input.x + at(routing.pair[place]), 0, inner,
-                                  worker.rank->quantised + static_cast<size_t>(place) * row_bytes, 1);
-  }
-  worker.meet();
-  input.quantised = worker.rank->quantised;
-  input.quantised_stride = row_bytes;
+  matmul::Input input{worker.at(y, 0), 1, nullptr, 0, nullptr, nullptr};
+  prepare_rows(in, worker, pairs, input, [&](int place) { return input.x + at(routing.pair[place]); });
+  if (input.quantised != nullptr || input.split != nullptr) return input;
+  for (int place = 0; place < pairs; ++place) routing.from[place] = at(routing.pair[place]);
+  input.row_index = routing.from;
   return input;
 }
 
 // The rows of a group out of those of all.
-matmul::Input rows_from_place(matmul::Input input, int place) {
+matmul::Input rows_from_place(matmul::Input input, int place, int columns) {
   if (input.row_index != nullptr) input.row_index += place;
-  else input.quantised += static_cast<size_t>(place) * input.quantised_stride;
+  if (input.quantised != nullptr) input.quantised += static_cast<size_t>(place) * input.quantised_stride;
+  if (input.split != nullptr) input.split += static_cast<size_t>(place) * matmul::split_row_bytes(columns);
   return input;
 }
 
@@ -80,7 +71,7 @@ void cortex_moe_down(const Instruction& in, Worker& worker) {
         const int place = routing.begin[group];
         matmul::LinearArgs args{};
         args.weights = strips_from(down.weights(routing.expert[group]), low);
-        args.input = rows_from_place(input, place);
+        args.input = rows_from_place(input, place, product_columns(in));
         args.m = routing.size(group);
         args.strip_end = high - low;
         args.y = worker.moe_sums;

@@ -6,27 +6,39 @@
 
 namespace cortex {
 
-// Rows of x in both forms. Quantises them first, together, when the weights want it and the program brings none.
+// Quantises and splits `count` rows of x in the rank's scratch, as the weights of the product want: row(i) for each of this
+// worker's rows i. Then the team meets, if there was anything to do; `input` gets what was made.
+template <typename Row>
+void prepare_rows(const Instruction& in, const Worker& worker, int count, matmul::Input& input, Row&& row) {
+  const bool quantises = quantises_input(in, worker.rank->spec);
+  const bool splits = worker.splits_input(in);
+  if (!quantises && !splits) return;
+  const int columns = product_columns(in);
+  const size_t quantised_bytes = matmul::quantised_row_bytes(columns);
+  const size_t split_bytes = matmul::split_row_bytes(columns);
+  const Range own = own_rows(worker, count);
+  for (int i = own.begin; i < own.end; ++i) {
+    const auto place = static_cast<size_t>(i);
+    if (quantises) worker.matmul().quantise_rows(row(i), 0, columns, worker.rank->quantised + place * quantised_bytes, 1);
+    if (splits) worker.matmul().split_rows(row(i), 0, columns, worker.rank->split + place * split_bytes, 1);
+  }
+  worker.meet();
+  if (quantises) input.quantised = worker.rank->quantised;
+  if (quantises) input.quantised_stride = quantised_bytes;
+  if (splits) input.split = worker.rank->split;
+}
+
+// Rows of x in every form that the weights want.
 inline matmul::Input product_input(const Instruction& in, const Worker& worker, int rows) {
   const Operand& x = in.in[0];
   const int role = quantised_input_of(in.op);
   const Operand quantised = role < 0 ? Operand{} : in.in[role];
-  matmul::Input input{worker.at(x, 0), static_cast<size_t>(x.stride), nullptr, 0, nullptr};
+  matmul::Input input{worker.at(x, 0), static_cast<size_t>(x.stride), nullptr, 0, nullptr, nullptr};
   if (quantised.present()) {
     input.quantised = reinterpret_cast<const uint8_t*>(worker.at(quantised, 0));
     input.quantised_stride = static_cast<size_t>(quantised.stride) * sizeof(float);
-  } else if (quantises_input(in, worker.rank->spec)) {
-    const size_t row_bytes = matmul::quantised_row_bytes(in.k);
-    const Range own = own_rows(worker, rows);
-    if (own.begin < own.end) {
-      worker.matmul().quantise_rows(worker.at(x, own.begin), static_cast<size_t>(x.stride), in.k,
-                                    worker.rank->quantised + static_cast<size_t>(own.begin) * row_bytes,
-                                    own.end - own.begin);
-    }
-    worker.meet();
-    input.quantised = worker.rank->quantised;
-    input.quantised_stride = row_bytes;
   }
+  prepare_rows(in, worker, rows, input, [&](int row) { return worker.at(x, row); });
   return input;
 }
 

@@ -210,6 +210,7 @@ Status Model::allocate_rank(Rank& rank) {
                                        static_cast<size_t>(table.rotary_dim / 2) * sizeof(float)));
   }
   size_t quantised_bytes = 0;
+  size_t split_bytes = 0;
   size_t matmul_bytes = 0;
   size_t routing_bytes = 0;
   size_t moe_bytes = 0;
@@ -218,14 +219,17 @@ Status Model::allocate_rank(Rank& rank) {
     // A row may go through one expert several times, if whoever made the choice says so.
     const size_t most = in.symbol < 2 ? max_m : static_cast<size_t>(limits.max_of(in.symbol));
     const size_t pairs = most * static_cast<size_t>(chosen_experts_of(in));
+    const size_t input_rows = in.op == Opcode::moe_down ? pairs : most;
     if (quantises_input(in, rank.spec)) {
-      const size_t input_rows = in.op == Opcode::moe_down ? pairs : most;
       quantised_bytes = std::max(quantised_bytes, input_rows * matmul::quantised_row_bytes(product_columns(in)));
+    }
+    if (spec.matmul->split_rows != nullptr && may_split_input(in, rank.spec)) {
+      split_bytes = std::max(split_bytes, input_rows * matmul::split_row_bytes(product_columns(in)));
     }
     for (int i = 0; i < 4; ++i) {
       if (in.weights[i] < 0) continue;
       const TensorSpec& tensor = rank.spec.tensors[static_cast<size_t>(in.weights[i])];
-      matmul_bytes = std::max(matmul_bytes, matmul::linear_scratch_bytes(tensor.format, tensor.cols, static_cast<int32_t>(pairs)));
+      matmul_bytes = std::max(matmul_bytes, matmul::linear_scratch_bytes(*spec.matmul, tensor.format, tensor.cols, static_cast<int32_t>(pairs)));
     }
     if (in.op == Opcode::moe_gate_up || in.op == Opcode::moe_down) {
       routing_bytes = std::max(routing_bytes, routing_words(pairs, chosen_experts_of(in), experts_of(in)) * sizeof(int32_t));
@@ -242,6 +246,7 @@ Status Model::allocate_rank(Rank& rank) {
   int head_dim = 0;
   for (const KvLayerSpec& layer : rank.spec.kv) head_dim = std::max(head_dim, layer.head_dim);
   const size_t quantised_start = scratch.take(quantised_bytes);
+  const size_t split_start = scratch.take(split_bytes);
   const size_t partials_start = scratch.take(head_dim > 0 ? attend_partials_bytes(head_dim) : 0);
   struct WorkerStarts {
     size_t matmul;
@@ -306,6 +311,7 @@ Status Model::allocate_rank(Rank& rank) {
         {table, cosine, cosine + static_cast<size_t>(limits.max_rows) * static_cast<size_t>(table.rotary_dim / 2)});
   }
   rank.quantised = base + quantised_start;
+  rank.split = base + split_start;
   rank.partials = attend_partials(base + partials_start, head_dim);
   for (Worker& worker : workers) {
     if (worker.rank != &rank) continue;

@@ -12,6 +12,7 @@
 #include "../runtime/team.h"
 #include <cortex/program/decode.h>
 #include "model_spec.h"
+#include <cortex/program/op_facts.h>
 #include <cortex/program/step.h>
 
 namespace cortex {
@@ -98,8 +99,9 @@ struct Rank {
   std::vector<StateLayer> state;
   std::vector<ConvKernel> conv_kernels;
   std::vector<RopeTable> rope_tables;
-  // Rows quantised by a product that the program gave none.
+  // Rows quantised by a product that the program gave none, and split ones.
   uint8_t* quantised;
+  uint8_t* split;
   Partials partials;
   std::unique_ptr<Counter[]> counters;
   std::unique_ptr<Barrier> barrier;
@@ -129,6 +131,7 @@ struct Worker {
   const matmul::MatmulIsa& matmul() const;
   int workers() const { return rank->workers; }
   int rows(const Instruction& instruction) const;
+  bool splits_input(const Instruction& instruction) const;
   float* at(const Operand& operand, int row) const { return rank->arena + operand.offset + row * operand.stride; }
   const Tensor& tensor(const Instruction& instruction, int position) const {
     return rank->tensors[static_cast<size_t>(instruction.weights[position])];
@@ -173,6 +176,9 @@ struct Model : NativeModel {
 inline const Step& Worker::step() const { return *model->step; }
 inline const Kernels& Worker::kernels() const { return *model->spec.kernels; }
 inline const matmul::MatmulIsa& Worker::matmul() const { return *model->spec.matmul; }
+inline bool Worker::splits_input(const Instruction& instruction) const {
+  return matmul().split_rows != nullptr && may_split_input(instruction, rank->spec);
+}
 inline int Worker::rows(const Instruction& instruction) const { return model->step->rows_of(instruction.symbol); }
 
 }  // namespace cortex

@@ -23,7 +23,8 @@ const Kernels* kernels_by_name(const char* name) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vnni");
-  if (std::strcmp(name, "avx512") == 0) return avx512 ? avx512_kernels::table() : nullptr;
+  // The tile unit multiplies matrices: the rest of "amx" is that of "avx512".
+  if (std::strcmp(name, "avx512") == 0 || std::strcmp(name, "amx") == 0) return avx512 ? avx512_kernels::table() : nullptr;
   if (std::strcmp(name, "avx2") == 0) return avx2 ? avx2_kernels::table() : nullptr;
 #endif
   if (std::strcmp(name, "portable") == 0) return portable_kernels::table();

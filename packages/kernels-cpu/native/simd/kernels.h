@@ -105,7 +105,7 @@ struct Kernels {
   int (*count_at_least)(const float* x, int n, float threshold);
 };
 
-// "avx512" | "avx2" | "portable"; null when this machine or this build lacks it.
+// "amx" | "avx512" | "avx2" | "portable"; null when this machine or this build lacks it.
 const Kernels* kernels_by_name(const char* name);
 
 }  // namespace cortex

@@ -103,18 +103,31 @@ bool writes_cache(const Instruction& in) {
   return in.op == Opcode::kv_append || in.op == Opcode::qk_norm_rope_append;
 }
 
-bool quantises_input(const Instruction& in, const ProgramSpec& program) {
-  const int role = quantised_input_of(in.op);
-  if (!is_product(in.op) || (role >= 0 && in.in[role].present())) return false;
+namespace {
+
+template <typename Wanted>
+bool multiplies_with(const Instruction& in, const ProgramSpec& program, Wanted&& wanted) {
+  if (!is_product(in.op)) return false;
   for (int i = 0; i < 4; ++i) {
-    if (in.weights[i] < 0) continue;
-    if (matmul::needs_quantised(program.tensors[static_cast<size_t>(in.weights[i])].format)) return true;
+    if (in.weights[i] >= 0 && wanted(program.tensors[static_cast<size_t>(in.weights[i])].format)) return true;
   }
   return false;
 }
 
+}  // namespace
+
+bool quantises_input(const Instruction& in, const ProgramSpec& program) {
+  const int role = quantised_input_of(in.op);
+  if (role >= 0 && in.in[role].present()) return false;
+  return multiplies_with(in, program, matmul::needs_quantised);
+}
+
+bool may_split_input(const Instruction& in, const ProgramSpec& program) {
+  return multiplies_with(in, program, [](matmul::Format format) { return format == matmul::Format::BF16; });
+}
+
 bool uses_rank_scratch(const Instruction& in, const ProgramSpec& program) {
-  return in.op == Opcode::attend || quantises_input(in, program);
+  return in.op == Opcode::attend || quantises_input(in, program) || may_split_input(in, program);
 }
 
 }  // namespace cortex

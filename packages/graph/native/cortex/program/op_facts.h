@@ -52,9 +52,10 @@ int chosen_experts_of(const Instruction& instruction);
 // Columns of the matrices of a product.
 int product_columns(const Instruction& instruction);
 
-// A product whose weights want quantised rows and whose program has none makes them in the rank's scratch; attention
-// keeps the partial results of long sequences there.
+// A product whose weights want quantised rows and whose program has none makes them in the rank's scratch; so does one with
+// BF16 weights where a backend splits its rows, and attention keeps the partial results of long sequences there.
 bool quantises_input(const Instruction& instruction, const ProgramSpec& program);
+bool may_split_input(const Instruction& instruction, const ProgramSpec& program);
 bool uses_rank_scratch(const Instruction& instruction, const ProgramSpec& program);
 
 }  // namespace cortex

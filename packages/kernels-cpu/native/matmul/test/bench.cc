@@ -80,9 +80,11 @@ int main(int argc, char** argv) {
       for (auto& value : x) value = random.normal();
       Guarded quantised(quantised_row_bytes(cols) * m);
       isa->quantise_rows(x.data(), cols, cols, quantised.data(), m);
-      Guarded scratch(linear_scratch_bytes(format, cols, m));
+      Guarded scratch(linear_scratch_bytes(*isa, format, cols, m));
+      Guarded split(isa->splits(format) ? split_row_bytes(cols) * static_cast<size_t>(m) : 0);
+      if (isa->splits(format)) isa->split_rows(x.data(), cols, cols, split.data(), m);
       LinearArgs args{};
-      args.input = {x.data(), cols, quantised.data(), quantised_row_bytes(cols), nullptr};
+      args.input = {x.data(), cols, quantised.data(), quantised_row_bytes(cols), nullptr, split.data()};
       args.m = m;
       args.y = y.data();
       args.y_stride = rows;

@@ -35,12 +35,18 @@ struct Packed {
 
 struct Activations {
   Activations(int32_t m, int32_t cols, Random& random, const MatmulIsa* isa)
-      : stride(cols + 5), quantised_bytes(quantised_row_bytes(cols)), x(stride * m), quantised(quantised_bytes * m + 64) {
+      : m(m), cols(cols), stride(cols + 5), quantised_bytes(quantised_row_bytes(cols)), x(stride * m),
+        quantised(quantised_bytes * m + 64), split(split_row_bytes(cols) * m) {
     for (auto& value : x) value = random.normal() * (random.next() % 61 == 0 ? 12.0f : 1.0f);
+    prepare(isa);
+  }
+  // The forms of x anew.
+  void prepare(const MatmulIsa* isa) {
     if (quantised_bytes != 0) isa->quantise_rows(x.data(), stride, cols, quantised.data(), m);
+    if (isa->split_rows != nullptr) isa->split_rows(x.data(), stride, cols, split.data(), m);
   }
   Input input(const int32_t* index = nullptr) {
-    return {x.data(), stride, quantised.data(), quantised_bytes, index};
+    return {x.data(), stride, quantised.data(), quantised_bytes, index, split.data()};
   }
   // What the products see of row i.
   std::vector<double> seen(int32_t i, int32_t cols, bool through_codes) {
@@ -55,14 +61,17 @@ struct Activations {
     }
     return out;
   }
+  int32_t m;
+  int32_t cols;
   size_t stride;
   size_t quantised_bytes;
   std::vector<float> x;
   Guarded quantised;
+  Guarded split;
 };
 
 void run_linear_in_parts(const MatmulIsa* isa, LinearArgs args, int32_t strips_per_part) {
-  Guarded scratch(linear_scratch_bytes(args.weights.format, args.weights.cols, args.m));
+  Guarded scratch(linear_scratch_bytes(*isa, args.weights.format, args.weights.cols, args.m));
   args.scratch = scratch.data();
   const int32_t strips = strips_of(args.weights.rows);
   for (int32_t begin = 0; begin < strips; begin += strips_per_part) {
@@ -95,6 +104,7 @@ void linear_matches_float64(const MatmulIsa* isa, Format format, int32_t rows, i
   Packed packed(format, rows, cols, random);
   Activations activations(m, cols, random, isa);
   check(activations.quantised.intact(), "quantise_rows stays inside", isa->name, format, m, cols);
+  check(activations.split.intact(), "split_rows stays inside", isa->name, format, m, cols);
   std::vector<float> bias(rows);
   for (auto& value : bias) value = random.normal();
   const size_t y_stride = rows + 3;
@@ -200,8 +210,8 @@ void swiglu_matches_float64(const MatmulIsa* isa, Format gate, Format up, int32_
   args.weights = ups.weights;
   args.y = up_sums.data();
   run_linear_in_parts(isa, args, 2);
-  const size_t gate_scratch = linear_scratch_bytes(gate, cols, m);
-  const size_t up_scratch = linear_scratch_bytes(up, cols, m);
+  const size_t gate_scratch = linear_scratch_bytes(*isa, gate, cols, m);
+  const size_t up_scratch = linear_scratch_bytes(*isa, up, cols, m);
   Guarded scratch(gate_scratch > up_scratch ? gate_scratch : up_scratch);
   Guarded y(static_cast<size_t>(m) * rows * 4);
   std::vector<int32_t> index(m);
@@ -234,9 +244,9 @@ void swiglu_saturates(const MatmulIsa* isa) {
   }
   pack_rows(Format::F32, gate.data(), rows, cols, 0, rows, reinterpret_cast<const uint8_t*>(gates.data()));
   pack_rows(Format::F32, up.data(), rows, cols, 0, rows, reinterpret_cast<const uint8_t*>(ups.data()));
-  Guarded scratch(linear_scratch_bytes(Format::F32, cols, 1));
+  Guarded scratch(linear_scratch_bytes(*isa, Format::F32, cols, 1));
   isa->swiglu({{Format::F32, rows, cols, gate.data()}, {Format::F32, rows, cols, up.data()},
-               {x.data(), 32, nullptr, 0, nullptr}, 1, 0, 1, y.data(), 16, nullptr, scratch.data()});
+               {x.data(), 32, nullptr, 0, nullptr, nullptr}, 1, 0, 1, y.data(), 16, nullptr, scratch.data()});
   for (int32_t r = 0; r < rows; ++r) {
     const double g = values[r];
     const double want = g / (1 + std::exp(-g));
@@ -296,6 +306,41 @@ void quantise_is_sound(const MatmulIsa* isa) {
   }
 }
 
+// Three bfloats make every float again: a term that keeps seven bits, or a NaN that becomes an infinity, is told apart.
+void split_is_exact(const MatmulIsa* isa) {
+  for (const int32_t cols : {1, 31, 32, 67, 1024}) {
+    Random random{static_cast<uint64_t>(cols)};
+    const int32_t m = 40;
+    std::vector<float> x(static_cast<size_t>(cols) * m);
+    for (auto& value : x) {
+      const uint32_t bits = random.next();
+      std::memcpy(&value, &bits, 4);
+    }
+    x[0] = INFINITY;
+    x[x.size() - 1] = -3.4028235e38f;
+    const uint32_t low_payload = 0x7F800001u;
+    std::memcpy(&x[x.size() / 2], &low_payload, 4);
+    Guarded rows(split_row_bytes(cols) * m);
+    isa->split_rows(x.data(), cols, cols, rows.data(), m);
+    check(rows.intact(), "split_rows stays inside", isa->name, Format::BF16, cols, m);
+    for (int32_t i = 0; i < m; ++i) {
+      const uint8_t* row = rows.data() + i * split_row_bytes(cols);
+      for (int32_t k = 0; k < (cols + 31) / 32 * 32; ++k) {
+        double sum = 0;
+        for (int term = 0; term < 3; ++term) {
+          const uint8_t* at = row + term * split_term_bytes(cols) + k * 2;
+          const uint32_t bits = static_cast<uint32_t>(at[0] | at[1] << 8) << 16;
+          sum += static_cast<double>(__builtin_bit_cast(float, bits));
+        }
+        const double want = k < cols ? x[i * cols + k] : 0.0;
+        // Below 2^-110 the last term falls under the smallest bfloat.
+        const bool near = std::fabs(want) < 0x1p-110 && std::fabs(sum - want) <= 0x1p-132;
+        check(sum == want || near || (sum != sum && want != want), "split_rows gives the float again", isa->name, Format::BF16, i, k, sum);
+      }
+    }
+  }
+}
+
 void poison_reaches_the_output(const MatmulIsa* isa, Format format) {
   const int32_t rows = 20, cols = 256, m = 14;
   Random random{99};
@@ -303,7 +348,7 @@ void poison_reaches_the_output(const MatmulIsa* isa, Format format) {
   Activations activations(m, cols, random, isa);
   activations.x[3 * activations.stride + 40] = NAN;
   activations.x[5 * activations.stride + 200] = INFINITY;
-  isa->quantise_rows(activations.x.data(), activations.stride, cols, activations.quantised.data(), m);
+  activations.prepare(isa);
   std::vector<float> y(m * rows);
   LinearArgs args{};
   args.weights = packed.weights;
@@ -338,7 +383,7 @@ void extremes_do_not_saturate(const MatmulIsa* isa, Format format) {
         isa->quantise_rows(x.data(), cols, cols, quantised.data(), m);
         LinearArgs args{};
         args.weights = {format, rows, cols, packed.data()};
-        args.input = {nullptr, 0, quantised.data(), quantised_row_bytes(cols), nullptr};
+        args.input = {nullptr, 0, quantised.data(), quantised_row_bytes(cols), nullptr, nullptr};
         args.m = m;
         args.y = y.data();
         args.y_stride = rows;
@@ -368,7 +413,7 @@ int main(int argc, char** argv) {
       lookup_matches_definition(format, rows, 512);
     }
   }
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "amx"}) {
     if (argc > 1 && std::strcmp(argv[1], name) != 0) continue;
     const MatmulIsa* isa = matmul_isa(name);
     if (isa == nullptr) {
@@ -376,6 +421,7 @@ int main(int argc, char** argv) {
       continue;
     }
     quantise_is_sound(isa);
+    if (isa->split_rows != nullptr) split_is_exact(isa);
     swiglu_saturates(isa);
     for (const Format format : formats) {
       const bool dense = !needs_quantised(format);

@@ -14,6 +14,7 @@ if [ "${1:-}" = bench ]; then
 fi
 shared=$(cd "$here" && node -p "require('path').dirname(require.resolve('@helexa/graph/package.json'))")
 flags="-I$shared/native -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized"
+avx512="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c"
 if [ -n "${SANITIZE:-}" ]; then flags="$flags -O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all"; fi
 for source in "$here"/*.cc "$here/$program.cc"; do
   name=$(basename "$source" .cc)
@@ -21,7 +22,8 @@ for source in "$here"/*.cc "$here/$program.cc"; do
   if [ "$(uname -m)" = x86_64 ]; then
     case $name in
       avx2_*) isa="-mavx2 -mfma -mf16c" ;;
-      avx512_*) isa="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c" ;;
+      avx512_*) isa=$avx512 ;;
+      amx_*) isa="$avx512 -mamx-tile -mamx-bf16" ;;
     esac
   fi
   # shellcheck disable=SC2086
