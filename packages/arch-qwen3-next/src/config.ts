@@ -1,4 +1,4 @@
-import type { GgufMetadata } from '@helexa/core';
+import { type GgufMetadata, ggufCount } from '@helexa/core';
 import { ggufReader, parseModelConfig, parseRope, type Rope, requireConfig } from '@helexa/graph';
 import { z } from 'zod';
 import { ggufVision, parseVisionConfig, type VisionConfig } from './vision.js';
@@ -149,7 +149,6 @@ function sectionsOf(fields: Fields, rotaryDim: number, require: Require): Hybrid
 export function ggufConfig(metadata: GgufMetadata): unknown {
   const name = String(metadata.get('general.architecture'));
   const read = ggufReader(metadata, name);
-  const tokens = metadata.get('tokenizer.ggml.tokens');
   const blocks = read.number('block_count');
   const extra = read.number('nextn_predict_layers') ?? 0;
   const headDim = read.number('attention.key_length');
@@ -161,7 +160,7 @@ export function ggufConfig(metadata: GgufMetadata): unknown {
   const scaling = read.string('rope.scaling.type');
   const sections = metadata.get(`${name}.rope.dimension_sections`);
   return {
-    vocab_size: read.number('vocab_size') ?? (Array.isArray(tokens) ? tokens.length : undefined),
+    vocab_size: read.number('vocab_size') ?? ggufCount(metadata, 'tokenizer.ggml.tokens'),
     hidden_size: read.number('embedding_length'),
     intermediate_size: read.number('feed_forward_length'),
     num_hidden_layers: blocks === undefined ? undefined : blocks - extra,

@@ -61,11 +61,12 @@ export function parseVisionConfig(json: unknown, file: string): VisionConfig | n
  */
 export function ggufVision(metadata: GgufMetadata, hidden: unknown): object {
   const read = ggufReader(metadata, 'clip');
-  const tokens = metadata.get('tokenizer.ggml.tokens');
-  const imageToken = Array.isArray(tokens) ? tokens.indexOf('<|image_pad|>') : -1;
   const kind = read.string('vision.projector_type') ?? read.string('projector_type');
   const [area, size] = [read.number('vision.image_size'), read.number('vision.patch_size')];
-  if (kind !== 'qwen3vl_merger' || read.number('vision.projection_dim') !== hidden || imageToken < 0) return {};
+  if (kind !== 'qwen3vl_merger' || read.number('vision.projection_dim') !== hidden) return {};
+  const tokens = metadata.get('tokenizer.ggml.tokens');
+  const imageToken = Array.isArray(tokens) ? tokens.indexOf('<|image_pad|>') : -1;
+  if (imageToken < 0) return {};
   const inner = metadata.get('clip.vision.is_deepstack_layers');
   return {
     image_token_id: imageToken,

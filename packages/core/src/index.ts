@@ -1,6 +1,7 @@
 export { type ByteSource, bytesSource, withFile } from './checkpoint/byte-source.js';
 export * from './checkpoint/checkpoint.js';
 export { type GgufHeader, parseGgufHeader } from './checkpoint/gguf.js';
+export { ggufCount } from './checkpoint/gguf-metadata.js';
 export {
   type CheckpointFolder,
   diskFolder,

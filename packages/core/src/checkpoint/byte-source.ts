@@ -20,7 +20,7 @@ export const bytesSource = (bytes: Uint8Array, file: string): ByteSource => ({
 });
 
 const readFully = async (handle: FileHandle, file: string, begin: number, end: number): Promise<Uint8Array> => {
-  const bytes = new Uint8Array(end - begin);
+  const bytes = Buffer.allocUnsafeSlow(end - begin);
   let filled = 0;
   while (filled < bytes.length) {
     const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, begin + filled);

@@ -1,4 +1,4 @@
-import type { ByteSource } from './byte-source.js';
+import { type ByteSource, bytesSource } from './byte-source.js';
 import { longestHeaderBytes, refuse } from './header-checks.js';
 
 const defaultChunkBytes = 1 << 20;
@@ -15,10 +15,20 @@ export class GgufCursor {
   /** File offset of the window's first byte. */
   #base = 0;
   #at = 0;
+  /** Pieces of what is passed by, and where in the window the next one begins; null: nothing is kept. */
+  #kept: Uint8Array[] | null = null;
+  #keptFrom = 0;
 
   constructor(source: ByteSource) {
     this.#source = source;
     this.file = source.file;
+  }
+
+  /** A cursor whose bytes are all present. */
+  static over(bytes: Uint8Array, file: string): GgufCursor {
+    const cursor = new GgufCursor(bytesSource(bytes, file));
+    cursor.#window = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return cursor;
   }
 
   /** File offset of the next byte. */
@@ -47,9 +57,48 @@ export class GgufCursor {
     }
     const end = Math.min(this.#source.size, begin + Math.max(count, this.#source.chunkBytes ?? defaultChunkBytes));
     const bytes = await this.#source.read(begin, end);
+    this.#kept?.push(this.#window.subarray(this.#keptFrom, this.#at));
+    this.#keptFrom = 0;
     this.#window = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#base = begin;
     this.#at = 0;
+  }
+
+  /** Passes `count` values of `width` bytes, or texts behind their lengths when it is null, and gives their bytes in pieces. */
+  async pass(count: number, width: number | null, what: string): Promise<readonly Uint8Array[]> {
+    const kept: Uint8Array[] = [];
+    this.#kept = kept;
+    this.#keptFrom = this.#at;
+    if (width !== null) {
+      await this.need(count * width, what);
+      this.#step(count * width);
+    } else {
+      for (let left = count - this.#passTexts(count); left > 0; left -= this.#passTexts(left)) {
+        await this.need(8, what);
+        const bytes = this.length(what);
+        await this.need(bytes, what);
+        this.#step(bytes);
+        left -= 1;
+      }
+    }
+    kept.push(this.#window.subarray(this.#keptFrom, this.#at));
+    this.#kept = null;
+    return kept;
+  }
+
+  /** Passes texts as long as they lie in the window whole; returns how many. */
+  #passTexts(count: number): number {
+    const window = this.#window;
+    let at = this.#at;
+    let passed = 0;
+    for (; passed < count && at + 8 <= window.length; passed++) {
+      const bytes = window[at]! + window[at + 1]! * 0x100 + window[at + 2]! * 0x10000 + window[at + 3]! * 0x1000000;
+      const high = window[at + 4]! | window[at + 5]! | window[at + 6]! | window[at + 7]!;
+      if (high !== 0 || at + 8 + bytes > window.length) break;
+      at += 8 + bytes;
+    }
+    this.#at = at;
+    return passed;
   }
 
   #step(count: number): number {

@@ -4,6 +4,7 @@ import { CortexError } from '../errors/cortex-error.js';
 import { makeGguf } from '../testing/make-gguf.js';
 import { bytesSource } from './byte-source.js';
 import { parseGgufHeader } from './gguf.js';
+import { ggufCount, withEntries } from './gguf-metadata.js';
 
 const parse = (bytes: Uint8Array) => parseGgufHeader(bytesSource(bytes, 'x.gguf'));
 
@@ -65,6 +66,52 @@ test('parseGgufHeader reads a header that spans many chunks', async (t) => {
   const tokens = Array.from({ length: 150_000 }, (_, index) => `token-${index}-${'x'.repeat(index % 20)}`);
   const { metadata } = await parse(makeGguf({ metadata: { tokens: { type: 'array', of: 'string', value: tokens } } }));
   t.deepEqual(metadata.get('tokens'), tokens);
+});
+
+const words = Array.from({ length: 3000 }, (_, index) => 'é'.repeat(index % 40) + index);
+const vocabulary = makeGguf({
+  metadata: {
+    before: { type: 'u8', value: 1 },
+    tokens: { type: 'array', of: 'string', value: words },
+    scores: { type: 'array', of: 'f32', value: words.map((_, index) => index / 4) },
+    after: { type: 'string', value: 'last' },
+  },
+});
+
+test('parseGgufHeader gives long arrays when they are asked for, in the order of the file, wherever chunks end', async (t) => {
+  for (const chunkBytes of [1, 7, 1000, 1 << 20]) {
+    const { metadata } = await parseGgufHeader({ ...bytesSource(vocabulary, 'x.gguf'), chunkBytes });
+    t.deepEqual([...metadata.keys()], ['before', 'tokens', 'scores', 'after']);
+    t.deepEqual(
+      [ggufCount(metadata, 'tokens'), ggufCount(metadata, 'before'), ggufCount(metadata, 'none')],
+      [3000, undefined, undefined],
+    );
+    t.deepEqual(metadata.get('tokens'), words);
+    t.is(metadata.get('tokens'), metadata.get('tokens'));
+    t.deepEqual(
+      [...metadata].map(([key, value]) => [key, Array.isArray(value) ? value.length : value]),
+      [
+        ['before', 1],
+        ['tokens', 3000],
+        ['scores', 3000],
+        ['after', 'last'],
+      ],
+    );
+    const more = withEntries(metadata, [['clip.x', 2]]);
+    t.deepEqual([ggufCount(more, 'scores'), more.get('clip.x'), more.size], [3000, 2, 5]);
+  }
+});
+
+test('parseGgufHeader refuses a long array beyond its file at once, and text that is no UTF-8 when it is asked for', async (t) => {
+  const at = Buffer.from(vocabulary).indexOf('é2499');
+  const spoilt = Buffer.from(vocabulary);
+  spoilt[at] = 0xff;
+  const { metadata } = await parse(spoilt);
+  t.is(ggufCount(metadata, 'tokens'), 3000);
+  t.throws(() => metadata.get('tokens'), { code: 'checkpoint_invalid', message: /'tokens' is not UTF-8/ });
+  const long = Buffer.from(vocabulary);
+  long.writeUInt32LE(1 << 30, at - Buffer.byteLength('é'.repeat((2499 % 40) - 1)) - 8);
+  await t.throwsAsync(parse(long), { code: 'checkpoint_invalid', message: /says it has 1073741824 bytes/ });
 });
 
 test('parseGgufHeader keeps an alignment that the file names', async (t) => {

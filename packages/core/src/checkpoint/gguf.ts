@@ -5,6 +5,7 @@
 import type { ByteSource } from './byte-source.js';
 import type { GgufMetadata, GgufValue, TensorEntry } from './checkpoint.js';
 import { GgufCursor } from './gguf-cursor.js';
+import { type LaterItems, LaterMetadata } from './gguf-metadata.js';
 import { ggmlTypes, ggufValueBytes, ggufValueType } from './gguf-types.js';
 import { elementCount, inFileOrder, quoted, refuse } from './header-checks.js';
 
@@ -18,6 +19,8 @@ const magic = 0x46554747;
 const defaultAlignment = 32;
 const mostDimensions = 4;
 const mostArrayItems = 1 << 24;
+/** Arrays of a vocabulary: they become values when somebody asks for them. */
+const manyItems = 1 << 10;
 const leastMetadataBytes = 8 + 4 + 1;
 const leastTensorInfoBytes = 8 + 4 + 4 + 8;
 
@@ -67,7 +70,15 @@ const readString = async (cursor: GgufCursor, what: string): Promise<string> => 
   return cursor.text(count, what);
 };
 
-const readArray = async (cursor: GgufCursor, what: string): Promise<readonly GgufValue[]> => {
+/** Items of an array whose bytes are present. */
+const decodeItems = (cursor: GgufCursor, type: number, count: number, what: string): GgufValue[] => {
+  const items: GgufValue[] = [];
+  for (let index = 0; index < count; index++)
+    items.push(type === ggufValueType.string ? cursor.text(cursor.length(what), what) : readScalar(cursor, type, what));
+  return items;
+};
+
+const readArray = async (cursor: GgufCursor, what: string): Promise<readonly GgufValue[] | LaterItems> => {
   await cursor.need(12, what);
   const type = cursor.u32();
   const count = Number(cursor.u64());
@@ -80,21 +91,12 @@ const readArray = async (cursor: GgufCursor, what: string): Promise<readonly Ggu
   if (count * width > cursor.remaining) {
     return refuse(cursor.file, `${what} says it has ${count} items; ${cursor.remaining} bytes are left in the file`);
   }
-  const items: GgufValue[] = [];
-  for (let index = 0; index < count; index++) {
-    if (!cursor.has(width)) await cursor.need(width, what);
-    if (type !== ggufValueType.string) {
-      items.push(readScalar(cursor, type, what));
-      continue;
-    }
-    const bytes = cursor.length(what);
-    if (!cursor.has(bytes)) await cursor.need(bytes, what);
-    items.push(cursor.text(bytes, what));
-  }
-  return items;
+  const pieces = await cursor.pass(count, type === ggufValueType.string ? null : width, what);
+  const decode = () => decodeItems(GgufCursor.over(Buffer.concat(pieces), cursor.file), type, count, what);
+  return count < manyItems ? decode() : { count, decode };
 };
 
-const readValue = async (cursor: GgufCursor, what: string): Promise<GgufValue> => {
+const readValue = async (cursor: GgufCursor, what: string): Promise<GgufValue | LaterItems> => {
   await cursor.need(4, what);
   const type = cursor.u32();
   if (type === ggufValueType.string) return readString(cursor, what);
@@ -103,14 +105,20 @@ const readValue = async (cursor: GgufCursor, what: string): Promise<GgufValue> =
   return readScalar(cursor, type, what);
 };
 
-const readMetadata = async (cursor: GgufCursor, count: number): Promise<Map<string, GgufValue>> => {
+const isLater = (value: GgufValue | LaterItems): value is LaterItems =>
+  typeof value === 'object' && !Array.isArray(value);
+
+const readMetadata = async (cursor: GgufCursor, count: number): Promise<GgufMetadata> => {
   const metadata = new Map<string, GgufValue>();
+  const later = new Map<string, LaterItems>();
   for (let index = 0; index < count; index++) {
     const key = await readString(cursor, `metadata key ${index}`);
     if (metadata.has(key)) refuse(cursor.file, `it has metadata key ${quoted(key)} twice`);
-    metadata.set(key, await readValue(cursor, `metadata ${quoted(key)}`));
+    const value = await readValue(cursor, `metadata ${quoted(key)}`);
+    if (isLater(value)) later.set(key, value);
+    metadata.set(key, isLater(value) ? [] : value);
   }
-  return metadata;
+  return later.size > 0 ? new LaterMetadata(metadata, later) : metadata;
 };
 
 interface TensorInfo {

@@ -4,6 +4,7 @@ import { CortexError } from '../errors/cortex-error.js';
 import { type ByteSource, fileReason, withFile } from './byte-source.js';
 import type { Checkpoint, TensorEntry } from './checkpoint.js';
 import { type GgufHeader, parseGgufHeader } from './gguf.js';
+import { withEntries } from './gguf-metadata.js';
 import { quoted, refuse, utf8 } from './header-checks.js';
 import { findJsonKeyProblem } from './json-keys.js';
 import { readSafetensorsHeader } from './safetensors.js';
@@ -200,7 +201,10 @@ const openGguf = async (folder: CheckpointFolder, name: string, names: ReadonlyS
     ...model,
     companion: join(folder.path, companion),
     tensors: joinTensors([...headers, tower]),
-    metadata: new Map([...metadata, ...[...tower.metadata].filter(([key]) => key.startsWith('clip.'))]),
+    metadata: withEntries(
+      metadata,
+      [...tower.metadata].filter(([key]) => key.startsWith('clip.')),
+    ),
   };
 };
 

@@ -1,4 +1,4 @@
-import type { GgufMetadata } from '@helexa/core';
+import { type GgufMetadata, ggufCount } from '@helexa/core';
 import { z } from 'zod';
 import { ggufReader, parseModelConfig, requireConfig } from '../model-config.js';
 import { parseRope, type Rope } from './rope.js';
@@ -107,12 +107,11 @@ function windowsOf(fields: Fields, file: string, rule: DecoderRules['window']): 
 /** The same keys out of the GGUF metadata of one architecture. Such a file does not say whether its attention has biases. */
 export function ggufDecoder(metadata: GgufMetadata, prefix: string): Readonly<Record<string, unknown>> {
   const read = ggufReader(metadata, prefix);
-  const tokens = metadata.get('tokenizer.ggml.tokens');
   const scaling = read.string('rope.scaling.type');
   const heads = read.number('attention.head_count');
   const hidden = read.number('embedding_length');
   return {
-    vocab_size: read.number('vocab_size') ?? (Array.isArray(tokens) ? tokens.length : undefined),
+    vocab_size: read.number('vocab_size') ?? ggufCount(metadata, 'tokenizer.ggml.tokens'),
     hidden_size: hidden,
     intermediate_size: read.number('feed_forward_length'),
     num_hidden_layers: read.number('block_count'),

@@ -21,7 +21,9 @@ export function findTemplates(source: Checkpoint | string, files: ModelFiles): T
 
 function fromGguf(checkpoint: Checkpoint): TemplateSources | null {
   const templates = new Map<string, string>();
-  for (const [key, value] of checkpoint.metadata) {
+  for (const key of checkpoint.metadata.keys()) {
+    if (!key.startsWith(ggufKey)) continue;
+    const value = checkpoint.metadata.get(key);
     if (typeof value !== 'string') continue;
     if (key === ggufKey) templates.set('default', value);
     else if (key.startsWith(`${ggufKey}.`)) templates.set(key.slice(ggufKey.length + 1), value);
