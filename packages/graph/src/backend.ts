@@ -72,6 +72,17 @@ export interface StepReport {
   readonly deviceNs: number;
 }
 
+/** Rows of one tensor that lie one after another in a file, in the tensor's own format. */
+export interface FileRows {
+  readonly rank: number;
+  readonly tensor: number;
+  readonly rowStart: number;
+  readonly rows: number;
+  readonly file: string;
+  /** Byte of the first of them. */
+  readonly offset: number;
+}
+
 /** One model on its devices. Owner: whoever called `load`. */
 export interface DeviceModel {
   readonly layout: StepLayout;
@@ -83,6 +94,11 @@ export interface DeviceModel {
    * any order and in parallel; `bytes` may be reused once the promise settles.
    */
   upload(rank: number, tensor: number, rowStart: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Fills the same from files, read by the device itself with as many threads as it likes; absent: their bytes come by `upload`.
+   * Rejects with `checkpoint_invalid` when a file has less. A device may come back to the files until the second step.
+   */
+  uploadFiles?(parts: readonly FileRows[]): Promise<void>;
   /** Ends loading; refuses when a row of any tensor was not filled exactly once. */
   seal(): Promise<void>;
   /** Runs the program over the step in `buffer`. One at a time: the next may be submitted once this settles. */

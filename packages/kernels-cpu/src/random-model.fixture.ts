@@ -7,6 +7,7 @@ import {
   attentionBlock,
   type Backend,
   type Builder,
+  type Compiled,
   type Cut,
   compile,
   contractVersion,
@@ -243,6 +244,8 @@ export class RandomModel {
     readonly threads?: number;
     readonly kvFormat?: KvFormat;
     readonly limits?: Partial<StepLimits>;
+    /** Gives the weights; absent: one tensor after another, read here. */
+    readonly fill?: (device: DeviceModel, compiled: Compiled) => Promise<unknown>;
     /** Spoils the programs. */
     readonly change?: (program: Program) => Program;
   }): Promise<RandomModel> {
@@ -264,7 +267,7 @@ export class RandomModel {
       kvFormat,
       ...(threads === undefined ? {} : { threads }),
     });
-    await fillDevice(device, compiled);
+    await (options.fill ?? fillDevice)(device, compiled);
     return new RandomModel(device);
   }
 

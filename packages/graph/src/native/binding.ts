@@ -13,6 +13,8 @@ export interface NativeBinding {
     rowStart: number,
     bytes: Uint8Array,
   ): Promise<null | NativeFailure>;
+  /** Rows that lie in files: six numbers for each part, in the order of `FileRows`; `files` begins with those of earlier calls. */
+  uploadFiles(model: NativeHandle, files: readonly string[], parts: Float64Array): Promise<null | NativeFailure>;
   seal(model: NativeHandle): Promise<null | NativeFailure>;
   /** Resolves to nanoseconds on the device. */
   step(model: NativeHandle): Promise<number | NativeFailure>;
@@ -58,6 +60,8 @@ export interface LoadedModel {
   readonly handle: NativeHandle;
   readonly buffer: ArrayBuffer;
   readonly threads: number;
+  /** Whether `uploadFiles` is served. */
+  readonly readsFiles: boolean;
   readonly memory: readonly NativeMemory[];
 }
 

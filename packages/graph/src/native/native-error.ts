@@ -5,6 +5,7 @@ import type { NativeFailure } from './binding.js';
 export interface NativeErrorContext {
   readonly backend: string;
   readonly tensor?: string;
+  readonly files?: readonly string[];
 }
 
 /** Order of `Code` in native/cortex/runtime/status.h; 0 is success. */
@@ -16,10 +17,14 @@ const codes = [
   'out_of_memory',
   'disposed',
   'device_lost',
+  'file_invalid',
 ] as const;
 
 /** The typed error that a native status stands for. */
-export function toCortexError(failure: NativeFailure, { backend, tensor = 'model' }: NativeErrorContext): CortexError {
+export function toCortexError(
+  failure: NativeFailure,
+  { backend, tensor = 'model', files = [] }: NativeErrorContext,
+): CortexError {
   const [code, instruction, wantBytes, haveBytes, message] = failure;
   switch (codes[code]) {
     case 'program_invalid':
@@ -34,6 +39,8 @@ export function toCortexError(failure: NativeFailure, { backend, tensor = 'model
       return new CortexError('out_of_memory', { what: message, wantBytes, haveBytes });
     case 'device_lost':
       return new CortexError('device_lost', { backend, reason: message });
+    case 'file_invalid':
+      return new CortexError('checkpoint_invalid', { file: files[instruction] ?? 'checkpoint', reason: message });
     case 'disposed':
       return new CortexError('disposed', { what: message });
     default:

@@ -1,5 +1,5 @@
 import { CortexError } from '@helexa/core';
-import type { DeviceModel, MemoryReport, StepReport } from '../backend.js';
+import type { DeviceModel, FileRows, MemoryReport, StepReport } from '../backend.js';
 import type { Program } from '../program.js';
 import type { StepLayout } from '../step.js';
 import { isFailure, type LoadedModel, type NativeBinding, type NativeFailure, type NativeMemory } from './binding.js';
@@ -14,11 +14,14 @@ export class NativeModel implements DeviceModel {
   readonly layout: StepLayout;
   readonly buffer: ArrayBuffer;
   readonly memory: readonly MemoryReport[];
+  /** Absent where the device does not read files. */
+  readonly uploadFiles?: (parts: readonly FileRows[]) => Promise<void>;
   readonly #backend: string;
   readonly #binding: NativeBinding;
   readonly #native: LoadedModel;
   readonly #programs: readonly Program[];
   readonly #onDispose: () => void;
+  readonly #files: string[] = [];
   #isStepping = false;
   #disposal: Promise<void> | null = null;
 
@@ -39,6 +42,7 @@ export class NativeModel implements DeviceModel {
     this.layout = options.layout;
     this.buffer = options.native.buffer;
     this.memory = memoryReport(options.native.memory, options.layout);
+    if (options.native.readsFiles) this.uploadFiles = (parts) => this.#uploadFiles(parts);
   }
 
   /** Worker threads over all ranks. */
@@ -60,6 +64,23 @@ export class NativeModel implements DeviceModel {
     if (failure) throw toCortexError(failure, { backend: this.#backend, tensor: name });
   }
 
+  async #uploadFiles(parts: readonly FileRows[]): Promise<void> {
+    this.#mustLive();
+    // Later calls and steps name a file by its place in all that were given.
+    for (const { file } of parts) if (!this.#files.includes(file)) this.#files.push(file);
+    const numbers = parts.flatMap(({ rank, tensor, rowStart, rows, file, offset }) => {
+      const place = [rank, tensor, rowStart, rows, this.#files.indexOf(file)];
+      for (const value of [...place, Math.floor(offset / 2 ** 31)]) {
+        if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) continue;
+        const name = this.#programs[rank]?.tensors[tensor]?.name ?? `${tensor}`;
+        throw new CortexError('upload_invalid', { tensor: name, reason: `a part of it holds ${value}` });
+      }
+      return [...place, offset];
+    });
+    const failure = await this.#binding.uploadFiles(this.#native.handle, [...this.#files], Float64Array.from(numbers));
+    if (failure) throw toCortexError(failure, { backend: this.#backend, files: this.#files });
+  }
+
   async seal(): Promise<void> {
     this.#mustLive();
     const failure = await this.#binding.seal(this.#native.handle);
@@ -72,7 +93,7 @@ export class NativeModel implements DeviceModel {
     this.#isStepping = true;
     try {
       const answer = await this.#binding.step(this.#native.handle);
-      if (isFailure(answer)) throw toCortexError(answer, { backend: this.#backend });
+      if (isFailure(answer)) throw toCortexError(answer, { backend: this.#backend, files: this.#files });
       return { deviceNs: answer };
     } finally {
       this.#isStepping = false;

@@ -20,6 +20,12 @@ void cortex_embed(const Instruction& in, Worker& worker) {
     } else if (token < 0 || token >= table.spec.rows) {
       // Another rank's part of the vocabulary.
       std::memset(y, 0, static_cast<size_t>(in.n) * sizeof(float));
+    } else if (!table.spans.empty()) {
+      const int strip = static_cast<int>(token) / matmul::strip_rows;
+      const uint8_t* data = stage_strips(table.spec, table.spans, strip, 1, worker.staging(), 0, worker.problem());
+      if (data == nullptr) return;
+      const matmul::Weights staged = staged_weights(table.spec, strip, 1, data);
+      matmul::lookup_row(staged.format, data, staged.rows, staged.cols, static_cast<int32_t>(token) % matmul::strip_rows, y);
     } else {
       matmul::lookup_row(table.spec.format, table.data, table.spec.rows, table.spec.cols, static_cast<int32_t>(token), y);
     }

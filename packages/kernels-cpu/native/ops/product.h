@@ -60,6 +60,19 @@ void for_own_strips(const Instruction& in, const Worker& worker, int strips, Bod
   }
 }
 
+// body(weights, first strip, strips) over strips [low, high) of a packed tensor, or of one that still lies in files: a few at a
+// time, as a matrix of their own.
+template <typename Body>
+void for_staged_strips(const Tensor& tensor, const Worker& worker, int low, int high, Body&& body) {
+  const int most = staged_strips(tensor.spec);
+  for (int strip = low; strip < high; strip += most) {
+    const int count = std::min(most, high - strip);
+    const uint8_t* data = stage_strips(tensor.spec, tensor.spans, strip, count, worker.staging(), 0, worker.problem());
+    if (data == nullptr) return;
+    body(staged_weights(tensor.spec, strip, count, data), strip, count);
+  }
+}
+
 // y = x . W^T + bias (+ residual) over the concatenated segments.
 inline void run_linear(const Instruction& in, Worker& worker, const Operand& residual) {
   const int rows = worker.rows(in);
@@ -90,7 +103,21 @@ inline void run_linear(const Instruction& in, Worker& worker, const Operand& res
         args.residual = residual.present() ? worker.at(residual, 0) + first_row : nullptr;
         args.residual_stride = static_cast<size_t>(residual.stride);
         args.scratch = worker.matmul_scratch;
-        worker.matmul().linear(args);
+        if (tensor.spans.empty()) {
+          worker.matmul().linear(args);
+        } else {
+          for_staged_strips(tensor, worker, low, high, [&](const matmul::Weights& staged, int strip, int strips_here) {
+            matmul::LinearArgs part = args;
+            const int row = strip * matmul::strip_rows;
+            part.weights = staged;
+            part.strip_begin = 0;
+            part.strip_end = strips_here;
+            part.y += row;
+            if (part.bias) part.bias += row;
+            if (part.residual) part.residual += row;
+            worker.matmul().linear(part);
+          });
+        }
       }
       first_strip += count;
       first_row += tensor.spec.rows;

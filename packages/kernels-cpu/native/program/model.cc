@@ -1,8 +1,11 @@
 #include "model.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <new>
 
 #include "../ops/attend.h"
@@ -67,6 +70,10 @@ struct PackJob {
 void pack_part(void* argument, int worker) {
   const PackJob& job = *static_cast<PackJob*>(argument);
   const TensorSpec& spec = job.tensor->spec;
+  if (spec.is_vector()) {
+    if (worker == 0) std::memcpy(job.tensor->data + static_cast<size_t>(job.first_row) * sizeof(float), job.bytes, static_cast<size_t>(job.rows) * job.row_bytes);
+    return;
+  }
   // Whole strips each, so that no two workers write to one cache line but at the ends.
   const int first_strip = job.first_row / matmul::strip_rows;
   const int strips = (job.first_row + job.rows - 1) / matmul::strip_rows - first_strip + 1;
@@ -85,6 +92,53 @@ void pack_part(void* argument, int worker) {
                       job.bytes + static_cast<size_t>(row - job.first_row) * job.row_bytes);
     row += count;
   }
+}
+
+// Few enough bytes for the second-level cache of the worker that reads and packs them.
+constexpr size_t piece_bytes = 256 << 10;
+// Packed at a time while nobody waits for the device: a fraction of a millisecond each.
+constexpr size_t idle_pieces_per_worker = 2;
+
+struct PackPieces {
+  Model* model;
+  // Workers take the next piece: one that other work slows down takes fewer.
+  std::atomic<size_t> next;
+  size_t end;
+};
+
+void pack_pieces(void* argument, int worker) {
+  PackPieces& job = *static_cast<PackPieces*>(argument);
+  Model& model = *job.model;
+  Block& buffer = model.staging[static_cast<size_t>(worker)].raw;
+  for (size_t i; !model.problem.any() && (i = job.next++) < job.end;) {
+    const auto& [tensor, span] = model.pieces[i];
+    const size_t row_bytes = matmul::file_row_bytes(tensor->spec.format, tensor->spec.cols);
+    const size_t bytes = static_cast<size_t>(span.rows) * row_bytes;
+    if (buffer.size() < bytes && !buffer.allocate(bytes)) return model.problem.set(span.file_index, "there is no memory to read it");
+    const std::string reason = span.file->read(buffer.data(), bytes, span.offset);
+    if (!reason.empty()) return model.problem.set(span.file_index, reason);
+    PackJob pack{tensor, buffer.data(), row_bytes, span.row_start, span.rows, 1};
+    pack_part(&pack, 0);
+  }
+}
+
+// Tensors that only products and lookups read, which can do so from files: none is packed by a rule of its own.
+std::vector<bool> tensors_that_wait(const Rank& rank) {
+  std::vector<bool> waits(rank.spec.tensors.size(), true);
+  for (const Instruction& in : rank.program.instructions) {
+    const int readers = in.op == Opcode::linear || in.op == Opcode::linear_add ? 4 : in.op == Opcode::linear_swiglu ? 2 : in.op == Opcode::embed ? 1 : 0;
+    for (int i = readers; i < static_cast<int>(std::size(in.weights)); ++i) {
+      if (in.weights[i] >= 0) waits[static_cast<size_t>(in.weights[i])] = false;
+    }
+  }
+  for (const ConvKernelSpec& kernel : rank.program.conv_kernels) {
+    for (int i = 0; i < kernel.segments; ++i) waits[static_cast<size_t>(kernel.tensors[i])] = false;
+  }
+  for (const RopeTableSpec& table : rank.program.rope_tables) waits[static_cast<size_t>(table.tensor)] = false;
+  for (size_t i = 0; i < waits.size(); ++i) {
+    if (rank.spec.tensors[i].is_vector() || rank.program.tensor_experts[i] > 1) waits[i] = false;
+  }
+  return waits;
 }
 
 void interpret_part(void* argument, int worker) {
@@ -279,11 +333,12 @@ Status Model::allocate_rank(Rank& rank) {
   }
 
   rank.arena = reinterpret_cast<float*>(rank.activations.data());
+  const std::vector<bool> waits = tensors_that_wait(rank);
   for (size_t i = 0; i < tensor_starts.size(); ++i) {
     const TensorSpec& tensor = rank.spec.tensors[i];
     uint8_t* data = rank.weights.data() + tensor_starts[i];
-    rank.tensors.push_back(
-        {tensor, rank.program.tensor_experts[i], data, std::vector<bool>(static_cast<size_t>(tensor.rows)), 0});
+    rank.tensors.push_back({tensor, rank.program.tensor_experts[i], data, std::vector<bool>(static_cast<size_t>(tensor.rows)), 0,
+                            waits[i], {}});
     const Tensor& made = rank.tensors.back();
     if (tensor.is_vector()) continue;
     for (int expert = 0; expert < made.experts; ++expert) {
@@ -330,7 +385,7 @@ Status Model::allocate_rank(Rank& rank) {
   return {};
 }
 
-Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const uint8_t* bytes, size_t size) {
+Status Model::claim_rows(int rank_index, int tensor_index, int64_t row_start, int64_t count, Tensor*& claimed) {
   const auto invalid = [](std::string reason) { return failure(Code::upload_invalid, std::move(reason)); };
   if (rank_index < 0 || rank_index >= static_cast<int>(ranks.size())) {
     return invalid(format_text("rank %d of %zu", rank_index, ranks.size()));
@@ -341,12 +396,7 @@ Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const 
   }
   if (sealed) return invalid("the weights are sealed");
   Tensor& tensor = rank.tensors[static_cast<size_t>(tensor_index)];
-  const size_t row_bytes = matmul::file_row_bytes(tensor.spec.format, tensor.spec.cols);
-  if (size == 0 || size % row_bytes != 0) {
-    return invalid(format_text("%zu bytes are not whole rows of %zu", size, row_bytes));
-  }
-  const auto count = static_cast<int64_t>(size / row_bytes);
-  if (row_start < 0 || row_start + count > tensor.spec.rows) {
+  if (row_start < 0 || count < 1 || count > tensor.spec.rows || row_start > tensor.spec.rows - count) {
     return invalid(format_text("rows %lld to %lld of %d", static_cast<long long>(row_start),
                                static_cast<long long>(row_start + count), tensor.spec.rows));
   }
@@ -355,11 +405,26 @@ Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const 
   }
   for (int64_t row = row_start; row < row_start + count; ++row) tensor.filled[static_cast<size_t>(row)] = true;
   tensor.rows_filled += static_cast<int>(count);
-  if (tensor.spec.is_vector()) {
-    std::memcpy(tensor.data + static_cast<size_t>(row_start) * sizeof(float), bytes, size);
-    return {};
+  claimed = &tensor;
+  return {};
+}
+
+Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const uint8_t* bytes, size_t size) {
+  const bool known = rank_index >= 0 && rank_index < static_cast<int>(ranks.size()) && tensor_index >= 0 &&
+                     tensor_index < static_cast<int>(ranks[static_cast<size_t>(rank_index)]->tensors.size());
+  size_t row_bytes = 1;
+  if (known) {
+    const TensorSpec& spec = ranks[static_cast<size_t>(rank_index)]->tensors[static_cast<size_t>(tensor_index)].spec;
+    row_bytes = matmul::file_row_bytes(spec.format, spec.cols);
   }
-  PackJob job{&tensor, bytes, row_bytes, static_cast<int>(row_start), static_cast<int>(count), 1};
+  if (size == 0 || size % row_bytes != 0) {
+    return failure(Code::upload_invalid, format_text("%zu bytes are not whole rows of %zu", size, row_bytes));
+  }
+  Tensor* tensor = nullptr;
+  const auto count = static_cast<int64_t>(size / row_bytes);
+  const Status status = claim_rows(rank_index, tensor_index, row_start, count, tensor);
+  if (!status.ok()) return status;
+  PackJob job{tensor, bytes, row_bytes, static_cast<int>(row_start), static_cast<int>(count), 1};
   if (size < parallel_pack_bytes) {
     pack_part(&job, 0);
   } else {
@@ -367,6 +432,78 @@ Status Model::upload(int rank_index, int tensor_index, int64_t row_start, const 
     team->run(pack_part, &job);
   }
   return {};
+}
+
+Status Model::upload_files(const std::vector<std::string>& names, const std::vector<FileRows>& parts) {
+  for (size_t i = files.size(); i < names.size(); ++i) {
+    files.push_back(std::make_unique<InputFile>(names[i]));
+    if (files.back()->descriptor() >= 0) continue;
+    const Status status = failure(Code::file_invalid, format_text("it cannot be opened (%s)", std::strerror(errno)), static_cast<int>(i));
+    files.pop_back();
+    return status;
+  }
+  if (staging.empty()) staging.resize(workers.size());
+  const size_t before = pieces.size();
+  for (const FileRows& part : parts) {
+    if (part.file < 0 || part.file >= static_cast<int>(files.size())) {
+      return failure(Code::upload_invalid, format_text("file %d of %zu", part.file, files.size()));
+    }
+    Tensor* tensor = nullptr;
+    const Status status = claim_rows(part.rank, part.tensor, part.row_start, part.rows, tensor);
+    if (!status.ok()) return status;
+    const InputFile& file = *files[static_cast<size_t>(part.file)];
+    const auto bytes = part.rows * static_cast<int64_t>(matmul::file_row_bytes(tensor->spec.format, tensor->spec.cols));
+    const std::string reason = file.lacks(part.offset, bytes);
+    if (!reason.empty()) return failure(Code::file_invalid, reason, part.file);
+    file.will_read(part.offset, bytes);
+    const FileSpan span{&file, part.file, static_cast<int>(part.row_start), static_cast<int>(part.rows), part.offset};
+    if (tensor->can_wait) {
+      tensor->spans.push_back(span);
+    } else {
+      add_pieces(*tensor, span);
+    }
+  }
+  return pieces.size() > before ? run_pieces(pieces.size()) : Status{};
+}
+
+void Model::add_pieces(Tensor& tensor, const FileSpan& span) {
+  const auto row_bytes = static_cast<int64_t>(matmul::file_row_bytes(tensor.spec.format, tensor.spec.cols));
+  const int strips = static_cast<int>(static_cast<int64_t>(piece_bytes) / (row_bytes * matmul::strip_rows));
+  const int most = std::max(1, strips) * matmul::strip_rows;
+  for (int row = 0; row < span.rows; row += most) {
+    pieces.push_back({&tensor, {span.file, span.file_index, span.row_start + row, std::min(most, span.rows - row), span.offset + row * row_bytes}});
+  }
+}
+
+Status Model::run_pieces(size_t most) {
+  const size_t end = std::min(pieces.size(), most);
+  PackPieces job{this, {packed_pieces}, end};
+  team->run(pack_pieces, &job);
+  Status status = problem.take();
+  // What a failure left undone is tried again by whoever has to have it, and says why it cannot.
+  if (status.ok()) packed_pieces = end;
+  return status;
+}
+
+Status Model::pack_rest() {
+  const Status status = run_pieces(pieces.size());
+  if (!status.ok()) return status;
+  for (auto& rank : ranks) {
+    for (Tensor& tensor : rank->tensors) tensor.spans.clear();
+  }
+  pieces.clear();
+  packed_pieces = 0;
+  staging.clear();
+  files.clear();
+  return {};
+}
+
+bool Model::idle_work() {
+  if (packed_pieces == pieces.size()) return false;
+  const size_t most = packed_pieces + idle_pieces_per_worker * workers.size();
+  if (most < pieces.size()) return run_pieces(most).ok();
+  pack_rest();
+  return false;
 }
 
 Status Model::seal() {
@@ -380,6 +517,11 @@ Status Model::seal() {
                               static_cast<int>(i));
       status.want_bytes = rank->rank;
       return status;
+    }
+  }
+  for (auto& rank : ranks) {
+    for (Tensor& tensor : rank->tensors) {
+      for (const FileSpan& span : tensor.spans) add_pieces(tensor, span);
     }
   }
   for (auto& rank : ranks) read_conv_kernels(*rank);
@@ -416,9 +558,14 @@ void Model::copy_state(const StateCopy& copy) {
 
 Status Model::run_step(double& device_ns) {
   if (!sealed) return failure(Code::step_invalid, "model is not sealed");
+  if (has_stepped && !pieces.empty()) {
+    const Status status = pack_rest();
+    if (!status.ok()) return status;
+  }
   const auto start = std::chrono::steady_clock::now();
   Status status = step->read();
   if (!status.ok()) return status;
+  has_stepped = true;
   for (auto& rank : ranks) {
     for (size_t i = 0; i < rank->program.instructions.size(); ++i) {
       rank->counters[i].next.store(0, std::memory_order_relaxed);
@@ -426,6 +573,7 @@ Status Model::run_step(double& device_ns) {
   }
   for (const StateCopy& copy : step->copies) copy_state(copy);
   team->run(interpret_part, this);
+  if (problem.any()) return problem.take();
   device_ns = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../runtime/barrier.h"
@@ -11,6 +12,7 @@
 #include <cortex/runtime/status.h>
 #include "../runtime/team.h"
 #include <cortex/program/decode.h>
+#include "file_rows.h"
 #include "model_spec.h"
 #include <cortex/program/op_facts.h>
 #include <cortex/program/step.h>
@@ -28,6 +30,10 @@ struct Tensor {
   uint8_t* data;
   std::vector<bool> filled;
   int rows_filled = 0;
+  // Whether its users can read it from files as well.
+  bool can_wait = false;
+  // Where rows lie that are not packed yet.
+  std::vector<FileSpan> spans;
 
   int expert_rows() const { return spec.rows / experts; }
   const float* values() const { return reinterpret_cast<const float*>(data); }
@@ -114,6 +120,9 @@ struct Worker {
   // Place in the rank's team, and among all ranks' workers.
   int index;
   int global_index;
+  // What of the weights is still in files is read through this.
+  Staging& staging() const;
+  FirstFailure& problem() const;
   void* matmul_scratch;
   // Order of the rows by expert, and the products of one range of columns: mixtures of experts only.
   int32_t* routing;
@@ -140,6 +149,12 @@ struct Worker {
   void meet() const { rank->barrier->wait(); }
 };
 
+// Rows that one worker reads and packs at a time.
+struct Piece {
+  Tensor* tensor;
+  FileSpan span;
+};
+
 struct Model : NativeModel {
   ~Model() override;
 
@@ -150,6 +165,11 @@ struct Model : NativeModel {
   static Status measure(ModelSpec spec, std::vector<RankMemory>& memory);
 
   Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size) override;
+  bool reads_files() const override { return true; }
+  // The files are read until the second step at the latest.
+  Status upload_files(const std::vector<std::string>& names, const std::vector<FileRows>& parts) override;
+  // Packs a little of what still lies in files, all workers at once.
+  bool idle_work() override;
   Status seal() override;
   Status run_step(double& device_ns) override;
   const std::vector<RankMemory>& rank_memory() const override { return memory; }
@@ -163,17 +183,33 @@ struct Model : NativeModel {
   Barrier all;
   std::vector<RankMemory> memory;
   bool sealed = false;
+  std::vector<std::unique_ptr<InputFile>> files;
+  // Of rows that are to be packed, in the order of the program; those before `packed_pieces` are.
+  std::vector<Piece> pieces;
+  size_t packed_pieces = 0;
+  // One per worker, while weights are still in files.
+  std::vector<Staging> staging;
+  FirstFailure problem;
+  bool has_stepped = false;
   // Sizes are computed and nothing is allocated: there is nothing to run.
   bool measured_only = false;
 
  private:
   Status build(int32_t* step_words);
   Status allocate_rank(Rank& rank);
+  // Packs what still lies in files.
+  Status pack_rest();
+  Status run_pieces(size_t most);
+  void add_pieces(Tensor& tensor, const FileSpan& span);
+  // The tensor, once it is known to lack exactly these rows; they count as filled from now on.
+  Status claim_rows(int rank, int tensor, int64_t row_start, int64_t count, Tensor*& claimed);
   void read_conv_kernels(Rank& rank);
   void copy_state(const StateCopy& copy);
 };
 
 inline const Step& Worker::step() const { return *model->step; }
+inline Staging& Worker::staging() const { return model->staging[static_cast<size_t>(global_index)]; }
+inline FirstFailure& Worker::problem() const { return model->problem; }
 inline const Kernels& Worker::kernels() const { return *model->spec.kernels; }
 inline const matmul::MatmulIsa& Worker::matmul() const { return *model->spec.matmul; }
 inline bool Worker::splits_input(const Instruction& instruction) const {

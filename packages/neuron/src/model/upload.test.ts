@@ -1,5 +1,13 @@
 import { rowBytes, type TensorEntry, type WeightFormat } from '@helexa/core';
-import { convertWeights, type Fill, type Program, quantise, type ReadRange, type TensorSpec } from '@helexa/graph';
+import {
+  convertWeights,
+  type FileRows,
+  type Fill,
+  type Program,
+  quantise,
+  type ReadRange,
+  type TensorSpec,
+} from '@helexa/graph';
 import test from 'ava';
 import type { FileReader } from './file-reader.js';
 import { type UploadOptions, uploadWeights } from './upload.js';
@@ -183,6 +191,39 @@ test('uploadWeights reports bytes and total as it goes', async (t) => {
     seen,
     seen.toSorted((a, b) => a - b),
   );
+});
+
+test('uploadWeights leaves whole rows to a device that reads files, and gives it the rest', async (t) => {
+  const programs = [program(spec('F32', 8, 8), spec('F32', 8, 4), spec('F32', 4, 1))];
+  const [{ device, rows }, parts, seen] = [memoryDevice(programs), [] as FileRows[], [] as number[]];
+  const reader = memoryReader();
+  const bytesRead = await uploadWeights({
+    device: {
+      ...device,
+      async uploadFiles(some) {
+        parts.push(...some);
+      },
+    },
+    programs,
+    fills: [
+      [
+        { kind: 'read', ranges: [range({ rows: 6 }), range({ rowStart: 6, rows: 2, offset: 512 })] },
+        { kind: 'read', ranges: [range({ rowBytes: 16 })] },
+        { kind: 'zeros' },
+      ],
+    ],
+    reader,
+    concurrency: 3,
+    bufferBytes: 100,
+    onProgress: ({ bytes }) => seen.push(bytes),
+  });
+  t.deepEqual(parts, [
+    { rank: 0, tensor: 0, rowStart: 0, rows: 6, file: 'f', offset: 0 },
+    { rank: 0, tensor: 0, rowStart: 6, rows: 2, file: 'f', offset: 512 },
+  ]);
+  t.deepEqual([...new Set([...rows.keys()].map((key) => key.slice(0, 3)))].sort(), ['0.1', '0.2']);
+  t.false(reader.touched.has(512));
+  t.deepEqual([bytesRead, seen.at(-1)], [[8 * 32 + 8 * 16], 384]);
 });
 
 test('uploadWeights stops when it is aborted, and rejects with the failure of a read', async (t) => {

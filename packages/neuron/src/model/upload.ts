@@ -3,6 +3,7 @@ import {
   convertWeights,
   type DeviceModel,
   decodeInto,
+  type FileRows,
   type Fill,
   type Program,
   type ReadRange,
@@ -17,7 +18,7 @@ export interface UploadProgress {
 }
 
 export interface UploadOptions {
-  readonly device: Pick<DeviceModel, 'upload'>;
+  readonly device: Pick<DeviceModel, 'upload' | 'uploadFiles'>;
   readonly programs: readonly Program[];
   /** Per rank, parallel to the program's tensors. */
   readonly fills: readonly (readonly Fill[])[];
@@ -43,6 +44,12 @@ interface Chunk {
 
 /** Bytes that are converted at once: a search over them takes a fraction of a second. */
 const convertedBytes = 2 ** 20;
+
+/** Bytes that a device reads by itself before it says so: what progress is counted in, and what a cancelled load waits for. */
+const batchBytes = 64 * 2 ** 20;
+
+/** A multiple of the rows that devices pack together: parts cut there share none of them. */
+const packedRows = 64;
 
 /** Small reads of one strided chunk that are under way at a time. */
 const stridedReads = 16;
@@ -96,9 +103,17 @@ class Upload {
     return this.#bytesRead;
   }
 
-  /** One generator that all workers pull from: a task is a chunk of rows, or a whole vector. */
+  /** One generator that all workers pull from: a task is a batch that the device reads, a chunk of rows, or a whole vector. */
   *#tasks(): Generator<(bufferOf: (bytes: number) => Uint8Array) => Promise<void>> {
-    const { programs, fills } = this.#options;
+    const { programs, fills, device } = this.#options;
+    let batch: FileRows[] = [];
+    let bytesInBatch = 0;
+    const flush = () => {
+      const parts = batch;
+      batch = [];
+      bytesInBatch = 0;
+      return () => this.#uploadFiles(parts);
+    };
     for (const [rank, program] of programs.entries()) {
       for (const [tensor, spec] of program.tensors.entries()) {
         const fill = fills[rank]![tensor]!;
@@ -106,6 +121,19 @@ class Upload {
           const inFile = fill.ranges[0]!.entry.format as WeightFormat;
           const isConverted = inFile !== spec.format;
           const width = rowBytes(inFile, spec.cols);
+          if (device.uploadFiles && !isConverted && fill.ranges.every((range) => isWhole(range, width))) {
+            for (const { rowStart, rows, offset, entry } of fill.ranges) {
+              const most = Math.max(1, Math.floor(batchBytes / width / packedRows)) * packedRows;
+              for (let row = 0; row < rows; row += most) {
+                const part = Math.min(most, rows - row);
+                const place = { rank, tensor, rowStart: rowStart + row, rows: part };
+                batch.push({ ...place, file: entry.file, offset: offset + row * width });
+                bytesInBatch += part * width;
+                if (bytesInBatch >= batchBytes) yield flush();
+              }
+            }
+            continue;
+          }
           const most = isConverted ? Math.min(convertedBytes, this.#options.bufferBytes) : this.#options.bufferBytes;
           for (const chunk of chunksOf(fill.ranges, Math.max(1, Math.floor(most / width)))) {
             yield async (bufferOf) => {
@@ -124,6 +152,16 @@ class Upload {
         }
       }
     }
+    if (batch.length > 0) yield flush();
+  }
+
+  async #uploadFiles(parts: readonly FileRows[]): Promise<void> {
+    await this.#options.device.uploadFiles!(parts);
+    for (const { rank, tensor, rows } of parts) {
+      const { format, cols } = this.#options.programs[rank]!.tensors[tensor]!;
+      this.#bytesRead[rank] = this.#bytesRead[rank]! + rows * rowBytes(format, cols);
+    }
+    this.#report();
   }
 
   async #convert(from: WeightFormat, spec: TensorSpec, bytes: Uint8Array): Promise<Uint8Array> {
@@ -186,7 +224,7 @@ class Upload {
     for (const range of chunk.ranges) {
       const { file } = range.entry;
       const first = range.offset + chunk.from * range.strideBytes;
-      if (range.strideBytes === range.rowBytes && range.rowBytes === width) {
+      if (isWhole(range, width)) {
         await reader.read(file, bytes, first);
       } else {
         for (let row = 0; row < chunk.rows; row += stridedReads) {
@@ -205,10 +243,18 @@ class Upload {
       }
       this.#bytesRead[rank] = this.#bytesRead[rank]! + chunk.rows * range.rowBytes;
     }
+    this.#report();
+  }
+
+  #report(): void {
     const total = this.#bytesRead.reduce((sum, each) => sum + each, 0);
     this.#options.onProgress?.({ bytes: total, totalBytes: this.#totalBytes });
   }
 }
+
+/** Whole rows of a tensor, one after another. */
+const isWhole = (range: ReadRange, width: number): boolean =>
+  range.strideBytes === range.rowBytes && range.rowBytes === width;
 
 /** Held in float32 and changed on its way: a vector. A matrix goes as it is read, or is converted in whole rows. */
 const isDecoded = (fill: Fill & { kind: 'read' }, spec: TensorSpec): boolean =>

@@ -37,6 +37,9 @@ class Device : public std::enable_shared_from_this<Device> {
   // The promise resolves to the job's result, or to a failure array.
   Napi::Promise submit(Napi::Env env, std::unique_ptr<Job> job);
 
+  // Work for a device that nobody waits for (DeviceThread::submit_idle).
+  void submit_idle(std::function<bool()> work) { thread_.submit_idle(std::move(work)); }
+
   // Ends the thread after the jobs before it; later jobs answer `disposed`.
   Napi::Promise close(Napi::Env env);
 

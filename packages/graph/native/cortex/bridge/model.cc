@@ -58,6 +58,7 @@ Napi::Value describe(Napi::Env env, const std::shared_ptr<LoadedModel>& loaded) 
                                               [](Napi::BasicEnv, void*, std::shared_ptr<uint8_t>* buffer) { delete buffer; }, held));
   object.Set("memory", describe_memory(env, loaded->model->rank_memory()));
   object.Set("threads", static_cast<double>(loaded->model->thread_count()));
+  object.Set("readsFiles", loaded->model->reads_files());
   object.Set("handle", wrap(env, loaded));
   return object;
 }
@@ -117,10 +118,31 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   return loaded->device->submit(info.Env(), std::move(job));
 }
 
+Napi::Value upload_files(const Napi::CallbackInfo& info) {
+  const auto loaded = model_of(info);
+  const auto names = info[1].As<Napi::Array>();
+  auto files = std::make_shared<std::vector<std::string>>();
+  for (uint32_t i = 0; i < names.Length(); ++i) files->push_back(names.Get(i).As<Napi::String>().Utf8Value());
+  const auto numbers = info[2].As<Napi::Float64Array>();
+  auto parts = std::make_shared<std::vector<FileRows>>();
+  for (size_t i = 0; i + 6 <= numbers.ElementLength(); i += 6) {
+    parts->push_back({static_cast<int>(numbers[i]), static_cast<int>(numbers[i + 1]), static_cast<int64_t>(numbers[i + 2]),
+                      static_cast<int64_t>(numbers[i + 3]), static_cast<int>(numbers[i + 4]), static_cast<int64_t>(numbers[i + 5])});
+  }
+  auto job = std::make_unique<Job>(info.Env());
+  job->work = [loaded, files, parts] { return loaded->model ? loaded->model->upload_files(*files, *parts) : gone(); };
+  return loaded->device->submit(info.Env(), std::move(job));
+}
+
 Napi::Value seal(const Napi::CallbackInfo& info) {
   const auto loaded = model_of(info);
   auto job = std::make_unique<Job>(info.Env());
-  job->work = [loaded] { return loaded->model ? loaded->model->seal() : gone(); };
+  job->work = [loaded] {
+    if (!loaded->model) return gone();
+    const Status status = loaded->model->seal();
+    if (status.ok()) loaded->device->submit_idle([loaded] { return loaded->model && loaded->model->idle_work(); });
+    return status;
+  };
   return loaded->device->submit(info.Env(), std::move(job));
 }
 
@@ -156,6 +178,7 @@ void export_models(Napi::Env env, Napi::Object exports, NativeBackend& backend) 
   add("load", load);
   add("measure", measure);
   add("upload", upload);
+  add("uploadFiles", upload_files);
   add("seal", seal);
   add("step", step);
   add("unload", unload);

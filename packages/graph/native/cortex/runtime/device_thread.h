@@ -21,6 +21,9 @@ class DeviceThread {
   // False once stop() was called: the job will not run.
   bool submit(std::function<void()> job);
 
+  // `work` is called again and again while no job waits, until it answers false.
+  bool submit_idle(std::function<bool()> work);
+
   // Lets the job that runs end, drops the others, joins. Safe to call twice; not from the thread itself.
   void stop();
 
@@ -31,6 +34,7 @@ class DeviceThread {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
+  std::deque<std::function<bool()>> idle_;
   bool stopping_ = false;
   std::thread thread_;
 };

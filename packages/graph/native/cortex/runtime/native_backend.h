@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../program/load_spec.h"
@@ -19,12 +20,30 @@ struct RankMemory {
   double activation_bytes;
 };
 
+// Rows of a tensor that lie one after another in a file, which is named by its place among others.
+struct FileRows {
+  int rank;
+  int tensor;
+  int64_t row_start;
+  int64_t rows;
+  int file;
+  int64_t offset;
+};
+
 // One loaded model. The device thread alone calls it and ends it.
 class NativeModel {
  public:
   virtual ~NativeModel() = default;
 
   virtual Status upload(int rank, int tensor, int64_t row_start, const uint8_t* bytes, size_t size) = 0;
+  // Whether upload_files() is served.
+  virtual bool reads_files() const { return false; }
+  // Rows that lie in files; `names` begins with those of earlier calls. On failure file_invalid names the file by its place.
+  virtual Status upload_files(const std::vector<std::string>&, const std::vector<FileRows>&) {
+    return failure(Code::upload_invalid, "this device reads no files");
+  }
+  // A little of what can be done while nobody waits for the device; false when nothing is left. Called from seal() on.
+  virtual bool idle_work() { return false; }
   // On failure `instruction` is the tensor and `want_bytes` the rank that lacks rows.
   virtual Status seal() = 0;
   virtual Status run_step(double& device_ns) = 0;

@@ -9,11 +9,20 @@
 namespace cortex {
 
 // Order known to src/native/native-error.ts. After device_lost nothing of the device works any more.
-enum class Code : int { ok = 0, program_invalid = 1, step_invalid = 2, upload_invalid = 3, out_of_memory = 4, disposed = 5, device_lost = 6 };
+enum class Code : int {
+  ok = 0,
+  program_invalid = 1,
+  step_invalid = 2,
+  upload_invalid = 3,
+  out_of_memory = 4,
+  disposed = 5,
+  device_lost = 6,
+  file_invalid = 7
+};
 
 struct Status {
   Code code = Code::ok;
-  // program_invalid: instruction, -1 for the program as a whole.
+  // program_invalid: instruction, -1 for the program as a whole. file_invalid: index of the file.
   int instruction = -1;
   // out_of_memory: bytes.
   double want_bytes = 0;
