@@ -1,6 +1,7 @@
 // `npm test`: everything that can be checked on this machine, from a clean clone. Ends with "N passed, N failed".
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildBundle } from './build-bundle.js';
 import { buildNative } from './build-native.js';
 import { buildManifest, buildTypes, install, nodeProblem, root, run, runTool } from './prepare.js';
 import { runTap } from './tap.js';
@@ -58,6 +59,7 @@ await part('native kernels', async () => {
   return one(native.built, native.reason);
 });
 await part('command manifest', () => check(buildManifest()));
+await part('bundle of the CLI', () => check(buildBundle()));
 await part('lint', () => check(runTool('@biomejs/biome', 'bin/biome', ['check', '--error-on-warnings'])));
 await part('import arrows', () => tool('check-imports.js'));
 await part('documents', () => tool('check-docs.js'));

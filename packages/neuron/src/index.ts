@@ -5,16 +5,7 @@ export { Engine, type EngineLoad, type EngineOptions } from './engine/engine.js'
 export type { FinishReason, GenerationEvent, Timing, TokenLogprob, ToolCall, Usage } from './engine/events.js';
 export { FlightImages } from './engine/flight-images.js';
 export type { Generation, GenerationRequest, TextSink } from './engine/generation.js';
-export {
-  type SampledToken,
-  type SamplingParameters,
-  type StepRows,
-  StepWriter,
-  type VisualRows,
-} from './engine/step-writer.js';
-export type { RequestedLimits } from './model/limits.js';
-export { type LoadedModel, type LoadModelOptions, loadModel, type PlannedModel, planModel } from './model/loader.js';
-export type { UploadProgress } from './model/upload.js';
+export * from './loading.js';
 export type { DeviceRates, SpeedForecast } from './preflight/predict-speed.js';
 export {
   type PreflightOptions,

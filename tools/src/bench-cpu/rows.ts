@@ -1,7 +1,7 @@
 import { type BenchModel, findOrWriteModel, modelName } from './bench-model.js';
 import { interleave, perSlice, ratios, type Samples, type Slice } from './interleave.js';
 import { openOwnEngine } from './own-engine.js';
-import { llamaBenchSpeed, llamaBenchStart, ownStart } from './run-program.js';
+import { bundleCli, llamaBenchSpeed, llamaBenchStart, ownStart } from './run-program.js';
 
 /** One line of the table. */
 export interface Figure {
@@ -188,6 +188,7 @@ async function* depthRow({ folder, threads, probe, isDone }: BenchContext): Asyn
 
 /** Whole processes that make one token. */
 async function* startRow({ folder, threads, other, probe, isDone }: BenchContext): AsyncGenerator<Figure> {
+  await bundleCli();
   for (const quant of ['Q4_K_M', 'Q8_0']) {
     const model = { like: small, quant };
     const path = findOrWriteModel(model, folder);

@@ -42,6 +42,10 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
 export const llamaBenchStart = (program: string, model: string, threads: number): Promise<number> =>
   secondsOf(() => outputOf(program, flags({ '-m': model, '-t': threads, '-p': 0, '-n': 1, '-r': 1, '-w': 0 })));
 
+/** Makes the CLI start as an installed one does. */
+export const bundleCli = (): Promise<string> =>
+  outputOf(process.execPath, [join(repositoryRoot, 'tools/build-bundle.js')]);
+
 /** Seconds of a whole `cortex bench` process that makes one token without a warm-up. */
 export const ownStart = (model: string, threads: number): Promise<number> =>
   secondsOf(() =>

@@ -1,5 +1,5 @@
 import { pageTokens } from '@helexa/graph';
-import { type LoadedModel, type SamplingParameters, StepWriter } from '@helexa/neuron';
+import { type LoadedModel, type SamplingParameters, StepWriter } from '@helexa/neuron/loading';
 
 /** What is measured: the shape of llama-bench's pp and tg tests, so that numbers can be set side by side. */
 export interface Workload {
@@ -140,8 +140,9 @@ export function openBenchDriver(model: LoadedModel, batch: number, now: () => bi
 export async function measure(model: LoadedModel, workload: Workload, now: () => bigint): Promise<Measured> {
   const driver = openBenchDriver(model, workload.batch, now);
   const rate = (count: number, { wallNs }: StepTime) => (count * workload.batch) / (wallNs / 1e9);
-  // One short run first: pages are touched and threads are awake when the clock starts.
-  if (workload.warmUp) await driver.prefill(0, Math.min(16, model.device.layout.limits.maxContext));
+  // Two short runs first: pages are touched, threads are awake and no weights are left in files when the clock starts.
+  if (workload.warmUp)
+    for (let run = 0; run < 2; run++) await driver.prefill(0, Math.min(16, model.device.layout.limits.maxContext));
   const prefills: number[] = [];
   const decodes: number[] = [];
   for (let run = 0; run < workload.repeat; run++) {

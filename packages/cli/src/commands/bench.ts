@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { createArchitectureRegistry } from '@helexa/graph';
-import { loadModel } from '@helexa/neuron';
+import { loadModel } from '@helexa/neuron/loading';
 import { Flags } from '@oclif/core';
 import { isaNames, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';

@@ -1,7 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
-// The package's main entry also obeys a '.config/config.js' of the current folder, which is code: the class behind it does not.
-import { Explorer } from 'cosmiconfig/dist/Explorer.js';
 import { parse, TomlError } from 'smol-toml';
 import { CortexError } from '../errors/cortex-error.js';
 
@@ -59,6 +57,9 @@ export const readConfig = async (path: string, name: string): Promise<ConfigDocu
       reason: 'its name does not end in .toml; a TOML file is wanted',
     });
   }
+  // The package's main entry also obeys a '.config/config.js' of the current folder, which is code: the class behind it does
+  // not. Most processes find no file, and never load what reads one.
+  const { Explorer } = await import('cosmiconfig/dist/Explorer.js');
   const explorer = new Explorer({
     moduleName: name,
     searchPlaces: [`${name}.toml`],
