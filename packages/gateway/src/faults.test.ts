@@ -383,13 +383,13 @@ for (const isAlone of [true, false]) {
 // Mutation: what its neuron still has is awaited whether anybody is there or not.
 test('C1: a client that leaves while its cut stream looks for another neuron is forgotten within 50 ms', async (t) => {
   const memory = await startMemoryGateway(['m']);
-  const { clock, neurons, gateway } = memory;
+  const { clock, neurons, network, gateway } = memory;
   neurons.get('b')!.models.delete('m');
   await clock.advance(3000);
   neurons.get('a')!.mishaps.push({ kind: 'cut', after: 2 });
   const client = memory.ask(path, ask);
   await clock.advance(400);
-  neurons.get('a')!.state = 'frozen';
+  network.muted.add('a');
   await clock.advance(300);
   t.is(gateway.counts().open, 1);
   client.leave();

@@ -453,9 +453,11 @@ export class MemoryNeuron {
     const after = mishap && 'after' in mishap ? mishap.after : undefined;
     const step = (at: number): void => {
       if (exchange.isOver) return void over();
-      if (at === after) return void this.#fault(exchange, mishap?.kind ?? '', over);
+      const event = at < count ? delta(identity, { content: texts[at] }) : '';
+      const isBroken = mishap?.kind === 'broken' && at === after;
+      if (at === after && !isBroken) return void this.#fault(exchange, mishap?.kind ?? '', event, over);
       if (at < count) {
-        exchange.data(delta(identity, { content: texts[at] }) + mark(at));
+        exchange.data((isBroken ? 'data: {"id":"half\n\n' : event) + mark(at));
         this.#later(this.#options.stepMs, () => step(at + 1));
         return;
       }
@@ -467,17 +469,17 @@ export class MemoryNeuron {
     this.#later(this.#options.stepMs, () => step(resume?.tokens.length ?? 0));
   }
 
-  #fault(exchange: MemoryExchange, kind: string, over: () => void): void {
+  /** `next` is the event that was to come: a torn stream has it, without the checkpoint that makes it certain. */
+  #fault(exchange: MemoryExchange, kind: string, next: string, over: () => void): void {
     if (kind === 'silent') return;
     over();
-    if (kind === 'torn') exchange.data('data: {"id":"half');
-    if (kind === 'broken') exchange.data('data: {"id":"half\n\n');
+    if (kind === 'torn') exchange.data(`${next}data: {"id":"half`);
     if (kind === 'error') {
       exchange.data(
         encodeSse(JSON.stringify({ error: { code: 'device_failed', type: 'api_error', message: 'x', param: null } })),
       );
     }
-    if (kind === 'stop' || kind === 'error' || kind === 'broken') exchange.end();
+    if (kind === 'stop' || kind === 'error') exchange.end();
     else exchange.fail(lost('ECONNRESET'));
   }
 }
