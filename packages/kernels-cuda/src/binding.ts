@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CortexError } from '@helexa/core';
 import type { NativeBinding, NativeFailure } from '@helexa/graph/native';
@@ -37,6 +39,8 @@ const unavailable = (reason: string, cause?: unknown): CortexError =>
 
 /** Opens a library through the addon; throws `backend_unavailable` with what is missing. */
 export function openLibrary(file: string): CudaBinding {
+  if (isAbsolute(file) && !existsSync(file))
+    throw unavailable(`library '${file}' is not there; npm run build:cuda makes it`);
   const opened = loadAddon().open(file);
   if (typeof opened === 'string') throw unavailable(opened);
   return opened;

@@ -7,10 +7,14 @@ type InstructionSet = (typeof instructionSets)[number];
 /** The backend that a command line names. Native kernels are imported only when they are asked for. */
 export async function openBackend(device: string, isa = 'auto'): Promise<Backend> {
   if (device === 'reference') return referenceBackend();
+  if (device === 'cuda') {
+    const { cudaBackend } = await import('@helexa/kernels-cuda');
+    return cudaBackend();
+  }
   if (device !== 'cpu') {
     throw new CortexError('backend_unavailable', {
       backend: device,
-      reason: "the devices here are 'cpu' and 'reference'",
+      reason: "the devices here are 'cpu', 'cuda' and 'reference'",
     });
   }
   if (!instructionSets.includes(isa as InstructionSet)) {

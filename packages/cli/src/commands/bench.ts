@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { createArchitectureRegistry } from '@helexa/graph';
 import { loadModel } from '@helexa/neuron/loading';
 import { Flags } from '@oclif/core';
-import { isaNames, openBackend } from '../backends.js';
+import { backendMakers, isaNames, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { limitsFor, measure, type Rate } from '../bench/measure.js';
 import { decodeTraffic, type Traffic } from '../bench/traffic.js';
@@ -73,7 +73,11 @@ Other work on the machine spoils the numbers.`;
     const found = await findModel(flags.model, []);
     const { architectures } = await this.architectures();
     const threads = flags.threads ?? availableParallelism();
-    const backend = openBackend({ device: flags.device, isa: flags.isa, threads }, (words) => this.notice(words));
+    const backend = openBackend(
+      { device: flags.device, isa: flags.isa, threads },
+      (words) => this.notice(words),
+      await backendMakers(),
+    );
     const ranks = flags.tp ?? 1;
     const begun = process.hrtime.bigint();
     const workload = { prompt, generate, batch, depth, repeat, warmUp: flags['warm-up'] };

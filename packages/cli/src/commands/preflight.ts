@@ -2,7 +2,7 @@ import { catalogue, type ErrorCode } from '@helexa/core';
 import { type Backend, createArchitectureRegistry } from '@helexa/graph';
 import { type DeviceRates, type PreflightReport, preflight } from '@helexa/neuron';
 import { Args, Flags } from '@oclif/core';
-import { openBackend } from '../backends.js';
+import { backendMakers, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { sharedFlags } from '../flags.js';
 import { parseAmount } from '../parse-amount.js';
@@ -60,7 +60,7 @@ export default class Preflight extends BaseCommand {
     const sources = await openSources(config);
     const found = await resolveModel(args.model, config, sources);
     const { architectures } = await this.architectures();
-    const backend = openBackend({ device: config.device }, (text) => this.notice(text));
+    const backend = openBackend({ device: config.device }, (text) => this.notice(text), await backendMakers());
     try {
       const rates = await ratesOf(given, backend, ranks);
       const report = await preflight({

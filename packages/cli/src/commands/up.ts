@@ -1,7 +1,7 @@
 import type { GatewayConfig, LoadedConfig, NeuronConfig } from '@helexa/core';
 import { Args, Flags } from '@oclif/core';
 import { Listr } from 'listr2';
-import { type DeviceName, openBackend, reopenBackend } from '../backends.js';
+import { backendMakers, type DeviceName, openBackend, reopenBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { streamChat } from '../chat-stream.js';
 import { sharedFlags } from '../flags.js';
@@ -128,7 +128,9 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
     const found = await resolveModel(model, neuron.config, sources).finally(() => sources.close());
     const { architectures } = await this.architectures();
     const { device, threads } = neuron.config;
-    const backend = openBackend({ device, ...(threads === undefined ? {} : { threads }) }, (text) => this.notice(text));
+    const makers = await backendMakers();
+    const warn = (text: string) => this.notice(text);
+    const backend = openBackend({ device, ...(threads === undefined ? {} : { threads }) }, warn, makers);
     // Until the model is served, this command itself says what goes wrong.
     const logGate = { isOpen: neuron.origins.get('log.level')?.kind !== 'default' };
     const wanted = {
@@ -140,7 +142,7 @@ Settings of the engine come from neuron.toml, those of the gateway from cortex.t
       neuron: { ...quiet(neuron), default_models: [{ model_id: found.configured, ...wanted }] },
       architectures,
       backends: [backend],
-      reopen: reopenBackend(threads, (text) => this.notice(text)),
+      reopen: reopenBackend(threads, warn, makers),
       logGate,
     };
     return { stack, id: found.id, device: backend.name, logGate };

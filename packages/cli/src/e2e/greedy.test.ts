@@ -3,7 +3,7 @@ import { qwen3 } from '@helexa/arch-qwen3';
 import { createArchitectureRegistry, pageTokens } from '@helexa/graph';
 import { type LoadedModel, loadModel, loadTokenizer, StepWriter, type Tokenizer } from '@helexa/neuron';
 import test from 'ava';
-import { openBackend } from '../backends.js';
+import { backendMakers, openBackend } from '../backends.js';
 import { findModel } from '../find-model.js';
 
 interface ExpectedCase {
@@ -17,7 +17,7 @@ const { cases } = JSON.parse(readFileSync(expectedFile, 'utf8')) as { cases: rea
 const maxContext =
   pageTokens * Math.ceil(Math.max(...cases.map((one) => one.promptIds.length + one.greedyIds.length)) / pageTokens);
 
-const backend = openBackend({ device: 'auto' }, () => {});
+const backend = openBackend({ device: 'cpu' }, () => {}, await backendMakers());
 let model: LoadedModel;
 let tokenizer: Tokenizer;
 

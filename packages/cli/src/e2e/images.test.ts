@@ -16,7 +16,7 @@ import {
   systemEffects,
 } from '@helexa/neuron';
 import test from 'ava';
-import { openBackend } from '../backends.js';
+import { backendMakers, openBackend } from '../backends.js';
 import { makePng } from '../testing/make-png.js';
 
 const pathOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -28,7 +28,7 @@ const [expected] = (
   }
 ).prompts;
 
-const backend = openBackend({ device: 'auto' }, () => {});
+const backend = openBackend({ device: 'cpu' }, () => {}, await backendMakers());
 const running: RunningNeuron[] = [];
 test.after.always(async () => {
   for (const neuron of running) await neuron.close();

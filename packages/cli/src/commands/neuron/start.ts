@@ -1,5 +1,5 @@
 import { startNeuron } from '@helexa/neuron';
-import { openBackend, reopenBackend } from '../../backends.js';
+import { backendMakers, openBackend, reopenBackend } from '../../backends.js';
 import { BaseCommand } from '../../base-command.js';
 import { sharedFlags } from '../../flags.js';
 import { stderrLogger } from '../../logger.js';
@@ -28,16 +28,16 @@ export default class NeuronStart extends BaseCommand {
     const watch = watchSignals(process, Date.now, (code) => process.exit(code));
     const { config } = await loadNeuronSettings({ file: flags.config, env: process.env });
     const { architectures } = await this.architectures();
-    const backend = openBackend(
-      { device: config.device, ...(config.threads === undefined ? {} : { threads: config.threads }) },
-      (text) => this.notice(text),
-    );
+    const makers = await backendMakers();
+    const warn = (text: string) => this.notice(text);
+    const { device, threads } = config;
+    const backend = openBackend({ device, ...(threads === undefined ? {} : { threads }) }, warn, makers);
     const log = stderrLogger('neuron', config.log.level);
     const neuron = await startNeuron({
       config,
       architectures: [...architectures],
       backends: [backend],
-      reopen: reopenBackend(config.threads, (text) => this.notice(text)),
+      reopen: reopenBackend(threads, warn, makers),
       logger: log,
     });
     const service = openService(log, `${neuron.url}/version`, () => neuronInWords(neuron.summary));
