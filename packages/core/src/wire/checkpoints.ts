@@ -116,7 +116,9 @@ const identityOf = (events: readonly Buffer[]): Pick<StreamResume, 'id' | 'creat
   const data = /^data: ?(\{.*)$/m.exec(Buffer.concat(events).toString())?.[1];
   if (data === undefined) return undefined;
   try {
-    return identitySchema.safeParse(JSON.parse(data)).data;
+    const known = identitySchema.safeParse(JSON.parse(data)).data;
+    // Kept as long as the stream lives: the rest of the event is not.
+    return known && { id: known.id, created: known.created };
   } catch {
     return undefined;
   }

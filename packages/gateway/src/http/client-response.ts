@@ -95,7 +95,10 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
 
   override write(chunk: unknown, ...rest: unknown[]): boolean {
     if (this.#early !== 'an error') {
-      if (this.#hasWritten && rest.length === 0) return this.#writeFramed(chunk as Buffer | string);
+      if (rest.length === 0) {
+        if (this.#hasWritten) return this.#writeFramed(chunk as Buffer | string);
+        if (this.#hasHead && this.chunkedEncoding && this.socket) return this.#writeFirst(chunk as Buffer | string);
+      }
       this.#hasWritten = true;
       return super.write(chunk, ...(rest as never[]));
     }
@@ -115,6 +118,17 @@ export class ClientResponse extends ServerResponse<IncomingMessage> {
     if (socket.write(typeof chunk === 'string' ? frameOfText(chunk) : frameOf(chunk))) return true;
     // Nothing of nothing: it makes this response wait for the connection, and tell when that takes more.
     return super.write('');
+  }
+
+  /** Sends the head and the first piece at once. */
+  #writeFirst(chunk: Buffer | string): boolean {
+    const { socket } = this;
+    this.#hasWritten = true;
+    socket?.cork();
+    super.flushHeaders();
+    const takesMore = this.#writeFramed(chunk);
+    socket?.uncork();
+    return takesMore;
   }
 
   override end(...given: unknown[]): this {

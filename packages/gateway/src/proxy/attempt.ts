@@ -114,13 +114,15 @@ const problemOfAnswer = (headers: IncomingHttpHeaders, answer: Buffer): string |
   return isWhole ? undefined : 'its answer is not a JSON object';
 };
 
+const noHeaders: IncomingHttpHeaders = {};
+
 /** Relays one answer of one neuron to the client. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #options: AttemptOptions;
   readonly #settle: (result: AttemptResult) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
-  #headers: IncomingHttpHeaders = {};
+  #headers = noHeaders;
   #splitter: EventSplitter | undefined;
   /** First part of an answer in one piece. */
   #held: Buffer[] = [];
@@ -266,6 +268,8 @@ class Relay implements Dispatcher.DispatchHandler {
     const timing = this.#options.timing?.();
     if (timing) headers['server-timing'] = [timing, headers['server-timing'] ?? []].flat().join(', ');
     this.#options.response.writeHead(this.#status, headers);
+    // A stream may be open for hours; an answer in one piece is asked for its type once more.
+    if (this.#splitter) this.#headers = noHeaders;
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {

@@ -12,6 +12,12 @@ interface Attempt {
   idleSinceMs: number | undefined;
 }
 
+/** An attempt that counts as running until it is ended. */
+export interface RunningAttempt {
+  readonly signal: StopSignal;
+  end(): void;
+}
+
 /** The attempts that run at each node: how many, and how to end them when the node goes down or has lost them. */
 export class InFlight {
   readonly #byNode = new Map<string, Set<Attempt>>();
@@ -20,13 +26,8 @@ export class InFlight {
     return this.#byNode.get(node)?.size ?? 0;
   }
 
-  /** Runs one attempt at a node; its signal is aborted by the caller's, or when the node goes down. */
-  async during<Result>(
-    node: string,
-    model: string | undefined,
-    outer: StopSignal,
-    run: (signal: StopSignal) => Promise<Result>,
-  ): Promise<Result> {
+  /** Begins an attempt at a node; its signal is aborted by the caller's, or when the node goes down. */
+  begin(node: string, model: string | undefined, outer: StopSignal): RunningAttempt {
     const mine: Attempt = { stop: new Stop(), model, idleSinceMs: undefined };
     const attempts = this.#byNode.get(node) ?? new Set();
     this.#byNode.set(node, attempts);
@@ -34,12 +35,13 @@ export class InFlight {
     const onOuter = (): void => mine.stop.abort(outer.reason);
     if (outer.aborted) onOuter();
     else outer.addEventListener('abort', onOuter, { once: true });
-    try {
-      return await run(mine.stop.signal);
-    } finally {
-      outer.removeEventListener('abort', onOuter);
-      attempts.delete(mine);
-    }
+    return {
+      signal: mine.stop,
+      end: () => {
+        outer.removeEventListener('abort', onOuter);
+        attempts.delete(mine);
+      },
+    };
   }
 
   /** Ends the attempts at a node that has stopped answering. */

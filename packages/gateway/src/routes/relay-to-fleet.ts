@@ -207,29 +207,29 @@ class FleetRelay {
     };
     const wish = begun ? 'resume' : 'send';
     this.#ledger.asked();
-    const result: AttemptResult = await inFlight.during(
-      node.name,
-      path === freePath ? undefined : model,
-      signal,
-      (attemptSignal) =>
-        attempt({
-          dispatcher,
-          node,
-          path,
-          headers: stream && node.kind === 'neuron' ? { ...headers, [checkpointHeader]: wish } : headers,
-          body,
-          response,
-          signal: attemptSignal,
-          onBytes,
-          observer,
-          hasOther: () => broker.hasOther(model, new Set([...this.#exclude, node.name])),
-          resume: begun?.resume,
-          clock,
-          silenceMs,
-          onHead: () => this.#ledger.answered(),
-          timing: () => this.#ledger.header(),
-        }),
-    );
+    const running = inFlight.begin(node.name, path === freePath ? undefined : model, signal);
+    let result: AttemptResult;
+    try {
+      result = await attempt({
+        dispatcher,
+        node,
+        path,
+        headers: stream && node.kind === 'neuron' ? { ...headers, [checkpointHeader]: wish } : headers,
+        body,
+        response,
+        signal: running.signal,
+        onBytes,
+        observer,
+        hasOther: () => broker.hasOther(model, new Set([...this.#exclude, node.name])),
+        resume: begun?.resume,
+        clock,
+        silenceMs,
+        onHead: () => this.#ledger.answered(),
+        timing: () => this.#ledger.header(),
+      });
+    } finally {
+      running.end();
+    }
     facts['bytes'] = this.#bytes;
     this.#account(result, observer, labels);
     if (result.kind === 'answered') metrics.duration.observe(labels, seconds());

@@ -1,6 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { type Dispatcher, errors } from 'undici';
-import { NotHttp, ResponseParser } from './response-parser.js';
+import { NotHttp, type ResponseEvents, ResponseParser } from './response-parser.js';
 
 /** A request whose body is in memory. */
 export interface PlainRequest {
@@ -95,7 +96,7 @@ class Exchange implements Dispatcher.DispatchController {
  * A connection to a server without TLS, one request at a time. It does what a relay of streams needs and no more: a read goes
  * from the system into one buffer and from there to the handler, without a stream, a promise or a timer between. Owner: its pool.
  */
-export class PlainConnection {
+export class PlainConnection implements ResponseEvents {
   /** When the other end may give up the connection; only while it is idle. */
   idleUntilMs = 0;
   readonly #options: PlainConnectionOptions;
@@ -109,20 +110,7 @@ export class PlainConnection {
   constructor(options: PlainConnectionOptions) {
     this.#options = options;
     const { url, connectTimeoutMs, scratch } = options;
-    this.#parser = new ResponseParser({
-      onHead: (status, headers) => {
-        this.#idleMs = idleMsOf(headers['keep-alive']);
-        const exchange = this.#exchange;
-        if (!exchange) throw new NotHttp('it answers what nobody asked');
-        exchange.handler.onResponseStart?.(exchange, status, headers);
-      },
-      onBody: (part) => {
-        const exchange = this.#exchange;
-        // The receiver may keep it, and the buffer is the next read's.
-        exchange?.handler.onResponseData?.(exchange, Buffer.from(part));
-      },
-      onEnd: (stays) => this.#answered(stays),
-    });
+    this.#parser = new ResponseParser(this);
     const { hostname, port } = url;
     this.#socket = connect({
       host: hostname.replace(/^\[|\]$/g, ''),
@@ -138,7 +126,7 @@ export class PlainConnection {
     socket.on('error', (error) => {
       this.#error = error;
     });
-    socket.once('end', () => this.#onEnd());
+    socket.once('end', () => this.#onFin());
     socket.once('close', () => this.fail(this.#error ?? new errors.SocketError('other side closed')));
   }
 
@@ -188,7 +176,20 @@ export class PlainConnection {
     return this.#exchange?.paused !== true;
   }
 
-  #onEnd(): void {
+  onHead(status: number, headers: IncomingHttpHeaders): void {
+    this.#idleMs = idleMsOf(headers['keep-alive']);
+    const exchange = this.#exchange;
+    if (!exchange) throw new NotHttp('it answers what nobody asked');
+    exchange.handler.onResponseStart?.(exchange, status, headers);
+  }
+
+  onBody(part: Buffer): void {
+    const exchange = this.#exchange;
+    // The receiver may keep it, and the buffer is the next read's.
+    exchange?.handler.onResponseData?.(exchange, Buffer.from(part));
+  }
+
+  #onFin(): void {
     try {
       this.#parser.end();
     } catch (error) {
@@ -196,7 +197,7 @@ export class PlainConnection {
     }
   }
 
-  #answered(stays: boolean): void {
+  onEnd(stays: boolean): void {
     const exchange = this.#exchange;
     if (!exchange) return;
     this.#exchange = undefined;
