@@ -21,7 +21,7 @@ test('cortex plan says what a request would cause, as text and as JSON, and does
     models_config: file,
     neurons: [{ name: 'a', endpoint: neuron.url }],
   });
-  const gateway = await startGateway({ config, logger: pino({ level: 'silent' }) });
+  const gateway = await startGateway({ config, firstLookMs: 20_000, logger: pino({ level: 'silent' }) });
   t.teardown(() => gateway.close());
   const plan = (...args: string[]) => runCortex(['plan', ...args, '--endpoint', gateway.url]);
   const text = await plan('small');

@@ -46,6 +46,7 @@ test('two gateways over one neuron: each gets its model, one after the other, an
           loading: { residency_ms: 100, patience_ms: 100 },
           neurons: [{ name: 'a', endpoint: neuron.url }],
         }),
+        firstLookMs: 20_000,
         logger: pino({ level: 'silent' }),
       }),
     ),
