@@ -169,7 +169,7 @@ const act = async (playing: Playing, { act: each }: Step): Promise<void> => {
       return one.client.leave();
     case 'stall':
     case 'read':
-      if (!one) return;
+      if (!one || one.client.isOver) return;
       one.isStalled = each.kind === 'stall';
       return one.isStalled ? one.client.stall() : one.client.read();
     case 'send':
