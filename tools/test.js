@@ -63,6 +63,7 @@ await part('bundle of the CLI', () => check(buildBundle()));
 await part('lint', () => check(runTool('@biomejs/biome', 'bin/biome', ['check', '--error-on-warnings'])));
 await part('import arrows', () => tool('check-imports.js'));
 await part('documents', () => tool('check-docs.js'));
+await part('registers of CUDA kernels', () => tool('cuda-registers.js', ['--check']));
 await part('unit and end-to-end tests', () =>
   runTap([join(root, 'node_modules/ava/entrypoints/cli.mjs'), '--tap', '--concurrency', '2']),
 );

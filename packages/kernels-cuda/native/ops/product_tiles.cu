@@ -73,14 +73,12 @@ struct Decoded {
     const float low = block.minimum();
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
-      const uint32_t quad = half == 0 ? block.quads(w) : block.quads(4 + w);
+      float codes[4];
+      if (half == 0) block.codes_of_quad(w, codes);
+      else block.codes_of_quad(4 + w, codes);
       float values[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const uint32_t byte = quad >> (8 * i) & 0xffu;
-        const int code = format == Format::Q8_0 ? static_cast<int8_t>(byte) : static_cast<int>(byte) - Blocks<format>::offset;
-        values[i] = present ? factor * static_cast<float>(code) - low : 0.0f;
-      }
+      for (int i = 0; i < 4; ++i) values[i] = present ? factor * codes[i] - low : 0.0f;
       words[2 * w] = ptx::pack_bfloats(values[0], values[1]);
       words[2 * w + 1] = ptx::pack_bfloats(values[2], values[3]);
     }

@@ -70,6 +70,16 @@ struct Blocks {
   // value = factor(half) * (quads - offset) - minimum(), of columns 16 * half to 16 * half + 15
   static constexpr int offset = format == Format::Q4_0 ? 8 : format == Format::Q6_K ? 32 : 0;
 
+  // Columns 4 w to 4 w + 3 as floats, before factor and minimum. A byte placed below the exponent of 2^23 is a number there: two
+  // instructions of the common kind, where a conversion would be one of an eighth of their rate.
+  __device__ __forceinline__ void codes_of_quad(int w, float (&out)[4]) const {
+    constexpr bool is_signed = format == Format::Q8_0;
+    const uint32_t word = is_signed ? quads(w) ^ 0x80808080u : quads(w);
+    constexpr float base = 8388608.0f + static_cast<float>(is_signed ? 128 : offset);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) out[i] = __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440u | static_cast<uint32_t>(i))) - base;
+  }
+
   __device__ __forceinline__ float factor(int half) const {
     if constexpr (format == Format::Q8_0 || format == Format::Q4_0) {
       return ptx::low_half(scales);
@@ -118,14 +128,11 @@ struct Blocks {
       const float low = minimum();
 #pragma unroll
       for (int w = 0; w < 8; ++w) {
-        const uint32_t word = quads(w);
+        float codes[4];
+        codes_of_quad(w, codes);
         const float scale = factor(w / 4);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const uint32_t byte = word >> (8 * i) & 0xffu;
-          const int code = format == Format::Q8_0 ? static_cast<int8_t>(byte) : static_cast<int>(byte) - offset;
-          out[4 * w + i] = scale * static_cast<float>(code) - low;
-        }
+        for (int i = 0; i < 4; ++i) out[4 * w + i] = scale * codes[i] - low;
       }
     }
   }
