@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { resolve as resolvePath } from 'node:path';
@@ -23,7 +22,7 @@ import { type LookAt, Poller } from './fleet/poller.js';
 import type { ClientResponse } from './http/client-response.js';
 import { corsHeaders, preflightHeaders, refuseBlindPost } from './http/cors.js';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from './http/http-server.js';
-import { requestIdOf } from './http/request-id.js';
+import { randomId, requestIdOf } from './http/request-id.js';
 import { sendError, sendJson } from './http/respond.js';
 import { allowedMethods, findHandler, type Handler, type Routes, routeOf } from './http/router.js';
 import { KeyRing, type Principal } from './keys/key-ring.js';
@@ -137,7 +136,7 @@ class Gateway {
     this.#agent = world.links(links);
     this.#log = logger ?? pino({ name: 'gateway', level: config.log.level });
     this.#clock = clock ?? systemClock;
-    this.#makeId = makeId ?? randomUUID;
+    this.#makeId = makeId ?? randomId;
     this.#firstLookMs = firstLookMs;
     this.#fleet = createFleet(config.neurons);
     this.#metrics = createMetrics({
@@ -180,7 +179,7 @@ class Gateway {
     this.#keys = new KeyRing(entitlements);
     this.#ledger = world.ledger(entitlements.ledger, {
       clock: this.#clock,
-      makeId: randomUUID,
+      makeId: randomId,
       onError: (error) => this.#log.error({ err: error }, 'ledger not written; it is tried again'),
     });
     this.#catalogueFile = catalogueFile === undefined ? undefined : this.#watchCatalogue(resolvePath(catalogueFile));

@@ -105,6 +105,8 @@ export class PlainConnection implements ResponseEvents {
   #exchange: Exchange | undefined;
   #idleMs = ordinaryIdleMs;
   #isGone = false;
+  /** Of a connection that is not there yet. */
+  #connecting: NodeJS.Timeout | undefined;
   #error: Error | undefined;
 
   constructor(options: PlainConnectionOptions) {
@@ -121,13 +123,18 @@ export class PlainConnection implements ResponseEvents {
       onread: { buffer: scratch, callback: (length) => this.#onRead(length) },
     });
     const socket = this.#socket;
-    socket.setTimeout(connectTimeoutMs, () => this.fail(new errors.ConnectTimeoutError()));
-    socket.once('connect', () => socket.setTimeout(0));
+    this.#connecting = setTimeout(() => this.fail(new errors.ConnectTimeoutError()), connectTimeoutMs);
+    socket.once('connect', () => this.#stopWaiting());
     socket.on('error', (error) => {
       this.#error = error;
     });
     socket.once('end', () => this.#onFin());
     socket.once('close', () => this.fail(this.#error ?? new errors.SocketError('other side closed')));
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#connecting);
+    this.#connecting = undefined;
   }
 
   /** Sends a request; its handler hears of everything that becomes of it. */
@@ -224,6 +231,7 @@ export class PlainConnection implements ResponseEvents {
   close(): void {
     if (this.#isGone) return;
     this.#isGone = true;
+    this.#stopWaiting();
     this.#socket.destroy();
     this.#options.onGone(this);
   }
