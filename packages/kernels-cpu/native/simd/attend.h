@@ -20,24 +20,24 @@ static inline V load_kv(const uint8_t* base, size_t element, int count) {
   if constexpr (format == KvFormat::BF16) return V::load_bfloat(reinterpret_cast<const uint16_t*>(base) + element, count);
 }
 
-// Bytes ahead of the keys and values in use that are prefetched for few queries, which a page keeps busy only as long as it
-// takes to read; a head's values follow its keys.
-constexpr size_t attend_ahead = 2048;
 constexpr size_t line_bytes = 64;
 
+// Few queries keep a page busy only as long as it takes to read. While one half of it is read, the keys or the values, the
+// half that comes next is brought to the second-level cache from the same place, `ahead` bytes on; 0: there is none.
 // c[t][0 .. vectors * width) += sum over i in [0, steps) of a[t][i] * b[i * b_stride + ...], t in [0, rows)
 template <KvFormat format, int rows, int vectors>
 static inline void accumulate(const float* const* a, int steps, const uint8_t* b, size_t b_element, size_t b_stride,
-                              float* const* c, int column) {
+                              float* const* c, int column, ptrdiff_t ahead) {
   V sum[rows][vectors];
   for (int t = 0; t < rows; ++t) {
     for (int j = 0; j < vectors; ++j) sum[t][j] = V::load(c[t] + column + j * V::width);
   }
   for (int i = 0; i < steps; ++i) {
     V row[vectors];
-    if (rows <= 4 && column == 0) {
-      const uint8_t* ahead = b + (b_element + static_cast<size_t>(i) * b_stride) * element_bytes<format> + attend_ahead;
-      for (size_t at = 0; at < b_stride * element_bytes<format>; at += line_bytes) __builtin_prefetch(ahead + at);
+    if (rows <= 4 && ahead != 0) {
+      const size_t element = b_element + static_cast<size_t>(i) * b_stride + static_cast<size_t>(column);
+      const uint8_t* next = b + element * element_bytes<format> + ahead;
+      for (size_t at = 0; at < vectors * V::width * element_bytes<format>; at += line_bytes) __builtin_prefetch(next + at, 0, 2);
     }
     for (int j = 0; j < vectors; ++j) {
       row[j] = load_kv<format>(b, b_element + static_cast<size_t>(i) * b_stride + static_cast<size_t>(column + j * V::width));
@@ -67,30 +67,30 @@ static inline void accumulate_tail(const float* const* a, int steps, const uint8
 
 template <KvFormat format, int rows>
 static inline void accumulate_rows(const float* const* a, int steps, const uint8_t* b, size_t b_element, size_t b_stride,
-                                   float* const* c, int columns) {
+                                   float* const* c, int columns, ptrdiff_t ahead) {
   constexpr int vectors = attend_vectors;
   int column = 0;
   for (; column + vectors * V::width <= columns; column += vectors * V::width) {
-    accumulate<format, rows, vectors>(a, steps, b, b_element, b_stride, c, column);
+    accumulate<format, rows, vectors>(a, steps, b, b_element, b_stride, c, column, ahead);
   }
   for (; column + V::width <= columns; column += V::width) {
-    accumulate<format, rows, 1>(a, steps, b, b_element, b_stride, c, column);
+    accumulate<format, rows, 1>(a, steps, b, b_element, b_stride, c, column, ahead);
   }
   if (column < columns) accumulate_tail<format>(a, steps, b, b_element, b_stride, c, rows, column, columns - column);
 }
 
 template <KvFormat format>
 static void accumulate_all(const float* const* a, int rows, int steps, const uint8_t* b, size_t b_element,
-                           size_t b_stride, float* const* c, int columns) {
+                           size_t b_stride, float* const* c, int columns, ptrdiff_t ahead) {
   int t = 0;
   for (; t + attend_rows <= rows; t += attend_rows) {
-    accumulate_rows<format, attend_rows>(a + t, steps, b, b_element, b_stride, c + t, columns);
+    accumulate_rows<format, attend_rows>(a + t, steps, b, b_element, b_stride, c + t, columns, ahead);
   }
   if constexpr (attend_rows > 4) {
-    for (; t + 4 <= rows; t += 4) accumulate_rows<format, 4>(a + t, steps, b, b_element, b_stride, c + t, columns);
+    for (; t + 4 <= rows; t += 4) accumulate_rows<format, 4>(a + t, steps, b, b_element, b_stride, c + t, columns, ahead);
   }
-  for (; t + 2 <= rows; t += 2) accumulate_rows<format, 2>(a + t, steps, b, b_element, b_stride, c + t, columns);
-  for (; t < rows; ++t) accumulate_rows<format, 1>(a + t, steps, b, b_element, b_stride, c + t, columns);
+  for (; t + 2 <= rows; t += 2) accumulate_rows<format, 2>(a + t, steps, b, b_element, b_stride, c + t, columns, ahead);
+  for (; t < rows; ++t) accumulate_rows<format, 1>(a + t, steps, b, b_element, b_stride, c + t, columns, ahead);
 }
 
 // Turns 64 scores into probabilities over the keys [low, high), relative to the maximum so far; returns how much what was
@@ -132,9 +132,10 @@ static void attend_format(const AttendSpan& span) {
   }
   for (int key = span.key_begin; key < span.key_end; key += page_tokens) {
     const uint8_t* page = span.base + static_cast<size_t>(span.pages[key / page_tokens]) * span.page_bytes;
+    const auto half_bytes = static_cast<ptrdiff_t>(value_start * element_bytes<format>);
+    ptrdiff_t next_keys = 0;
     if (key + page_tokens < span.key_end) {
-      const uint8_t* next = span.base + static_cast<size_t>(span.pages[key / page_tokens + 1]) * span.page_bytes;
-      for (size_t at = 0; at < attend_ahead; at += line_bytes) __builtin_prefetch(next + at);
+      next_keys = span.base + static_cast<size_t>(span.pages[key / page_tokens + 1]) * span.page_bytes - page - half_bytes;
     }
     // Queries that see a key of this block, and which keys of it: [low, high).
     const float* q[max_tile_queries];
@@ -160,7 +161,7 @@ static void attend_format(const AttendSpan& span) {
       ++rows;
     }
     if (rows == 0) continue;
-    accumulate_all<format>(q, rows, head_dim, page, 0, page_tokens, scores, page_tokens);
+    accumulate_all<format>(q, rows, head_dim, page, 0, page_tokens, scores, page_tokens, half_bytes);
     int row = 0;
     for (int t = 0; t < span.queries; ++t) {
       if (row == rows || acc[row] != span.acc + t * head_dim) continue;
@@ -179,7 +180,7 @@ static void attend_format(const AttendSpan& span) {
       if (low[t] < end) {
         const float* weights = scores[t] + low[t];
         const size_t element = value_start + static_cast<size_t>(low[t]) * static_cast<size_t>(head_dim);
-        accumulate_rows<format, 1>(&weights, end - low[t], page, element, static_cast<size_t>(head_dim), acc + t, head_dim);
+        accumulate_rows<format, 1>(&weights, end - low[t], page, element, static_cast<size_t>(head_dim), acc + t, head_dim, 0);
       }
     }
     if (common_low < common_high) {
@@ -187,13 +188,13 @@ static void attend_format(const AttendSpan& span) {
       for (int t = 0; t < rows; ++t) weights[t] = scores[t] + common_low;
       const size_t element = value_start + static_cast<size_t>(common_low) * static_cast<size_t>(head_dim);
       accumulate_all<format>(weights, rows, common_high - common_low, page, element, static_cast<size_t>(head_dim), acc,
-                             head_dim);
+                             head_dim, next_keys);
       for (int t = 0; t < rows; ++t) {
         if (common_high >= high[t]) continue;
         const float* rest = scores[t] + common_high;
         const size_t start = value_start + static_cast<size_t>(common_high) * static_cast<size_t>(head_dim);
         accumulate_rows<format, 1>(&rest, high[t] - common_high, page, start, static_cast<size_t>(head_dim), acc + t,
-                                   head_dim);
+                                   head_dim, 0);
       }
     }
   }
