@@ -8,7 +8,7 @@
 namespace cortex {
 
 namespace {
-constexpr auto grace = std::chrono::milliseconds(5);
+constexpr auto grace = std::chrono::milliseconds(25);
 }
 
 DeviceThread::DeviceThread(std::string name) : name_(std::move(name)), thread_(&DeviceThread::loop, this) {}
