@@ -14,6 +14,7 @@ template <typename Compute>
 __global__ void __launch_bounds__(element_threads) each_element_kernel(const int32_t* row_count, int width, Compute compute) {
   const int row = blockIdx.x;
   const int column = blockIdx.y * element_threads + threadIdx.x;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row < *row_count && column < width) compute(row, column);
 }

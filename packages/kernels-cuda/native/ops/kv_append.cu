@@ -14,6 +14,7 @@ template <typename Element>
 __global__ void __launch_bounds__(threads) kv_append_kernel(StepView step, View k, View v, KvView<Element> cache) {
   const int row = blockIdx.x;
   const int column = blockIdx.y * threads + threadIdx.x;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row >= step.counts[count::rows] || column >= cache.kv_heads * cache.head_dim) return;
   const KvPlace place = kv_place(step, row);

@@ -30,8 +30,6 @@ struct OpEntry {
 const OpEntry* op_entry(Opcode op);
 OpFunction op_function(Opcode op);
 
-size_t sample_scratch(const Instruction&, const ScratchFacts&);
-
 // One function per op, each in the file of its name.
 void cortex_embed(const Instruction&, Worker&);
 void cortex_rms_norm(const Instruction&, Worker&);
@@ -72,5 +70,10 @@ void cortex_rms_norm_gated(const Instruction&, Worker&);
 void cortex_router_topk(const Instruction&, Worker&);
 void cortex_moe_gate_up(const Instruction&, Worker&);
 void cortex_moe_down(const Instruction&, Worker&);
+
+size_t attend_scratch(const Instruction&, const ScratchFacts&);
+size_t sample_scratch(const Instruction&, const ScratchFacts&);
+size_t moe_gate_up_scratch(const Instruction&, const ScratchFacts&);
+size_t moe_down_scratch(const Instruction&, const ScratchFacts&);
 
 }  // namespace cortex

@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(threads)
   const int head = blockIdx.y * (threads / warp_threads) + threadIdx.x / warp_threads;
   const int lane = lane_of(threadIdx.x);
   const int dim = cache.head_dim;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row >= step.counts[count::rows] || head >= query_heads + cache.kv_heads) return;
   const bool is_query = head < query_heads;

@@ -13,6 +13,7 @@ __global__ void __launch_bounds__(threads) rope_kernel(StepView step, View x, Vi
   const int row = blockIdx.x;
   const int parts = head_dim - rotary.half;
   const int unit = blockIdx.y * threads + threadIdx.x;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row >= step.counts[count::rows] || unit >= heads * parts) return;
   const float* from = x.row(row) + unit / parts * head_dim;

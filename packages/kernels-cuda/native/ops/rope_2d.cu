@@ -16,6 +16,7 @@ __global__ void __launch_bounds__(threads)
   const int half = head_dim / 2;
   const int quarter = half / 2;
   const int unit = blockIdx.y * threads + threadIdx.x;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row >= step.counts[count::patches] || unit >= heads * half) return;
   const int pair = unit % half;

@@ -32,6 +32,7 @@ __global__ void __launch_bounds__(threads)
     router_topk_kernel(const int32_t* row_count, View logits, View choice, int experts, int chosen, bool renormalise) {
   const int row = blockIdx.x * (threads / warp_threads) + threadIdx.x / warp_threads;
   const int lane = lane_of(threadIdx.x);
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   if (row >= *row_count) return;
   const float* x = logits.row(row);

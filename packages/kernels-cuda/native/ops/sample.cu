@@ -327,12 +327,13 @@ __device__ void report_alternatives(const StepView& step, int index, const Row& 
   }
 }
 
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 1)
     sample_kernel(StepView step, View raws, float* adjusted, uint32_t* counts, bool exposes) {
   __shared__ Shared shared;
   const int vocab = step.vocab;
   float* logits = adjusted + static_cast<int64_t>(blockIdx.x) * vocab;
   uint32_t* seen = counts + static_cast<int64_t>(blockIdx.x) * vocab;
+  ptx::let_successor_start();
   ptx::wait_for_predecessor();
   const int rows = step.counts[count::sampled];
   for (int index = blockIdx.x; index < rows; index += gridDim.x) {
