@@ -1,6 +1,7 @@
 // Repacking and products on the emulation, at shapes that the conformance suite is too small for: every split of a row over
 // warps, rows in parts, segments of several formats. Answers are compared with float64 sums over the file's values; the bound
 // is the conformance suite's for the format. Prints the worst distance of each format.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -228,10 +229,10 @@ double distance_of(const Shape& shape) {
       if (shape.after == After::add_residual) want += double{arena[x_size + y_size + r * y_stride + c]};
       squares += want * want;
       const double apart = std::abs(double{y[c]} - want);
-      if (!(apart <= difference)) difference = apart;
+      if (std::isnan(apart)) return INFINITY;
+      difference = std::max(difference, apart);
     }
-    const double distance = difference / std::sqrt(squares / width);
-    if (!(distance <= worst)) worst = distance;
+    worst = std::max(worst, difference / std::sqrt(squares / width));
   }
   for (const Stored& matrix : matrices) cudaFree(matrix.data);
   return worst;
