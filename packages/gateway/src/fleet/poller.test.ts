@@ -40,6 +40,20 @@ test('Poller looks at every node each interval', async (t) => {
   t.is(clock.pending, 0);
 });
 
+test('Poller leaves no question of a look open that has failed', async (t) => {
+  const signals: AbortSignal[] = [];
+  const { poller } = start(async (_, signal) => {
+    signals.push(signal);
+    throw new Error('refused');
+  });
+  await poller.start();
+  t.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, true],
+  );
+  await poller.close();
+});
+
 test('Poller keeps looking at the others while one node never answers', async (t) => {
   const { clock, poller, looks, results } = start((name, signal) =>
     name === 'a' ? never(signal) : Promise.resolve(fine),

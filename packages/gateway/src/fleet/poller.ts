@@ -77,6 +77,8 @@ export class Poller {
         : { ok: false, reason: isLate ? `it did not answer in ${timeoutMs} ms` : describe(error) },
     );
     cancelTimer();
+    // One of its questions may have failed while another has no answer yet.
+    stop.abort();
     if (!look || this.#isClosed) return false;
     onLook(name, look);
     return look.ok;

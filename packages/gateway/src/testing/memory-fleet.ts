@@ -499,6 +499,15 @@ interface Known {
   readonly running: Set<string>;
   /** Loads that ended without an answer, until a look that begins later, by the number of the message. */
   readonly unknown: Map<string, number>;
+  /** The look that began last. */
+  look: KnownLook | undefined;
+}
+
+/** One look at a neuron, in several messages. Its list counts when all have ended: until then the epoch of the one before fences. */
+interface KnownLook {
+  readonly begun: number;
+  readonly open: Set<MemoryExchange>;
+  told: Map<string, number> | undefined;
 }
 
 /** The way of one gateway to neurons in memory, with a delay and no sockets. */
@@ -524,7 +533,10 @@ export class MemoryNetwork extends Dispatcher {
     this.#neurons = neurons;
     this.#clock = clock;
     this.#known = new Map(
-      [...neurons.keys()].map((name) => [name, { models: new Map(), running: new Set(), unknown: new Map() }]),
+      [...neurons.keys()].map((name) => [
+        name,
+        { models: new Map(), running: new Set(), unknown: new Map(), look: undefined },
+      ]),
     );
   }
 
@@ -563,21 +575,14 @@ export class MemoryNetwork extends Dispatcher {
   /** Keeps what the gateway knows of a neuron's memory by this exchange, and notes a load that cannot fit by it. */
   #noter(neuron: MemoryNeuron, name: string, exchange: MemoryExchange): (status: number | Error, body: string) => void {
     const known = this.#known.get(name) as Known;
-    const begun = this.#messages;
-    if (exchange.path === '/models') {
-      return (status, body) => {
-        if (status !== 200 || !body.endsWith(']')) return;
-        known.models.clear();
-        const told = JSON.parse(body) as readonly { readonly id: string; readonly vram_used_mb: number }[];
-        for (const { id, vram_used_mb: mb } of told) known.models.set(id, mb);
-        for (const [model, since] of known.unknown) if (since <= begun) known.unknown.delete(model);
-      };
-    }
+    if (!exchange.path.startsWith('/models/') && exchange.method === 'GET') return this.#lookNoter(known, exchange);
     const model = exchange.path.startsWith('/models/') ? (JSON.parse(exchange.body) as Fields).model_id : undefined;
     if (model === undefined) return () => {};
     if (exchange.path === '/models/unload') {
       return (status) => {
-        if (status === 200 || status === 404) known.models.delete(model);
+        if (status !== 200 && status !== 404) return;
+        known.models.delete(model);
+        known.look?.told?.delete(model);
       };
     }
     const others = new Map([...known.models].filter(([id]) => id !== model));
@@ -593,7 +598,31 @@ export class MemoryNetwork extends Dispatcher {
       known.running.delete(model);
       if (status instanceof Error) {
         if (!neverArrived.has((status as { code?: string }).code ?? '')) known.unknown.set(model, this.#messages);
-      } else if (status < 300) known.models.set(model, neuron.sizeOf(model));
+      } else if (status < 300) {
+        known.models.set(model, neuron.sizeOf(model));
+        known.look?.told?.set(model, neuron.sizeOf(model));
+      }
+    };
+  }
+
+  /** What a look tells, with its first message asking for the list. */
+  #lookNoter(known: Known, exchange: MemoryExchange): (status: number | Error, body: string) => void {
+    const isList = exchange.path === '/models';
+    if (isList) known.look = { begun: this.#messages, open: new Set(), told: undefined };
+    const look = known.look;
+    look?.open.add(exchange);
+    return (status, body) => {
+      if (!look) return;
+      look.open.delete(exchange);
+      if (isList && status === 200 && body.endsWith(']')) {
+        const told = JSON.parse(body) as readonly { readonly id: string; readonly vram_used_mb: number }[];
+        look.told = new Map(told.map(({ id, vram_used_mb: mb }) => [id, mb]));
+      }
+      if (look.open.size > 0 || look.told === undefined) return;
+      known.models.clear();
+      for (const [id, mb] of look.told) known.models.set(id, mb);
+      look.told = undefined;
+      for (const [model, since] of known.unknown) if (since <= look.begun) known.unknown.delete(model);
     };
   }
 
