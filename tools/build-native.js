@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { changedAt, missingNativeTools, newestIn, nodeHeaders, root, run, runTool } from './prepare.js';
 
-const packages = ['kernels-cpu', 'kernels-cuda'];
+// CUDA devices are served on Linux alone.
+const packages = ['kernels-cpu', ...(process.platform === 'linux' ? ['kernels-cuda'] : [])];
 
 /**
  * Builds what changed. `built` says whether every addon now stands; `reason` why not. `prebuild` also writes
- * `prebuilds/`, which a published package carries.
+ * `prebuilds/`, which a published package carries; `emulated` the library that the tests of the CUDA backend run on.
  */
-export async function buildNative({ quiet = false, prebuild = false } = {}) {
+export async function buildNative({ quiet = false, prebuild = false, emulated = false } = {}) {
   const missing = missingNativeTools();
   if (missing.length > 0) return { built: false, code: 0, reason: `missing: ${missing.join(', ')}` };
   const headers = nodeHeaders();
@@ -36,7 +37,7 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
         );
     if (code !== 0) return { built: false, code, reason: `the build of '${name}' failed` };
   }
-  if (!prebuild) {
+  if (emulated && packages.includes('kernels-cuda')) {
     const code = await run(process.execPath, [join(root, 'packages/kernels-cuda/build-library.js'), 'emulated'], {
       quiet,
     });
@@ -46,7 +47,8 @@ export async function buildNative({ quiet = false, prebuild = false } = {}) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const result = await buildNative({ prebuild: process.argv.includes('--prebuild') });
+  const prebuild = process.argv.includes('--prebuild');
+  const result = await buildNative({ prebuild, emulated: !prebuild });
   if (!result.built) {
     process.stderr.write(`Native kernels were not built: ${result.reason}\n`);
     if (result.code === 0) process.stderr.write('cortex runs without them, slowly, on the reference backend\n');

@@ -55,7 +55,7 @@ if (!(await part('install', () => check(install(say))))) finish();
 await part('types', () => check(buildTypes()));
 await part('native kernels', async () => {
   // A clean machine compiles once, for the tests and for the packages; elsewhere only what changed is compiled.
-  const native = await buildNative({ quiet: true, prebuild: process.env.CI !== undefined });
+  const native = await buildNative({ quiet: true, prebuild: process.env.CI !== undefined, emulated: true });
   return one(native.built, native.reason);
 });
 await part('command manifest', () => check(buildManifest()));

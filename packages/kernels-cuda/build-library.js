@@ -142,7 +142,7 @@ async function build(plan) {
     if (!(await run(plan.link(objects, plan.output)))) return 1;
   }
   const bytes = statSync(plan.output).size;
-  const budget = plan.budgetBytes ? ` of ${(plan.budgetBytes / 1e6).toFixed(0)} MB` : '';
+  const budget = plan.budgetBytes ? ` of ${(plan.budgetBytes / 1e6).toFixed(0)}` : '';
   process.stdout.write(
     `${relative(process.cwd(), plan.output)}: ${(bytes / 1e6).toFixed(1)}${budget} MB, ${count} files compiled\n`,
   );
