@@ -75,6 +75,8 @@ interface RotaryCase {
   readonly rotaryDim: number;
   readonly sections: readonly [number, number];
   readonly norms: boolean;
+  /** Tokens that a row sees; all of them without. */
+  readonly window?: number;
 }
 
 /**
@@ -107,7 +109,7 @@ function rotated(options: RotaryCase, kvFormat: KvFormat): BackendCase {
       const turnedQ = writer.run('rope', [normed(q, 'qNorm')], { inverseFrequency: queryFrequency }, rotary)[0]!;
       const turnedK = writer.run('rope', [normed(k, 'kNorm')], { inverseFrequency }, rotary)[0]!;
       writer.run('kv_append', [turnedK, v], {}, { layer: 0, headDim });
-      const attend = { layer: 0, headDim, scale: 1 / Math.sqrt(headDim), window: 0 };
+      const attend = { layer: 0, headDim, scale: 1 / Math.sqrt(headDim), window: options.window ?? 0 };
       return writer.finish(writer.run('attend', [turnedQ], {}, attend));
     },
   };
@@ -149,6 +151,14 @@ const rotaryCases: readonly RotaryCase[] = [
     rotaryDim: 48,
     sections: [8, 7],
     norms: true,
+  },
+  {
+    name: 'rope of an eighth of each wide head, window 20',
+    shape: { heads: 3, kvHeads: 1, headDim: 256 },
+    rotaryDim: 32,
+    sections: [0, 0],
+    norms: false,
+    window: 20,
   },
 ];
 
