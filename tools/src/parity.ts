@@ -43,6 +43,7 @@ async function main(args: string[]): Promise<number> {
       isa: { type: 'string', default: 'auto' },
       tp: { type: 'string', default: '1' },
       mode: { type: 'string', default: 'all' },
+      library: { type: 'string' },
       kv: { type: 'string', default: 'F32' },
       json: { type: 'boolean', default: false },
       'skip-unsupported': { type: 'boolean', default: false },
@@ -54,9 +55,9 @@ async function main(args: string[]): Promise<number> {
   const isGood = chosen !== undefined && /^(?:F32|F16|BF16)$/.test(values.kv) && ranks.every((count) => count >= 1);
   if (values.help || positionals.length === 0 || !isGood) {
     console.error(
-      'Usage: npm run parity -- [--device cpu|reference|all] [--isa auto|amx|avx512|avx2|portable|all] [--tp N,...|all]\n' +
-        '  [--mode whole|chunked|token|batch|all] [--kv F32|F16|BF16] [--skip-unsupported] [--json] PATH...\n' +
-        `'--device all' is ${everyDevice} with every instruction set that this machine has, '--tp all' is ${everyTp}.\n` +
+      'Usage: npm run parity -- [--device cpu|cuda|reference|all] [--isa auto|amx|avx512|avx2|portable|all] [--tp N,...|all]\n' +
+        '  [--mode whole|chunked|token|batch|all] [--kv F32|F16|BF16] [--library FILE] [--skip-unsupported] [--json] PATH...\n' +
+        `'--device all' is ${everyDevice} with every instruction set that this machine has, '--tp all' is ${everyTp}; '--library' is for cuda.\n` +
         'PATH is a checkpoint with expected/cases.json, a GGUF index.json, a folder of either, or one of chat templates.',
     );
     return values.help ? 0 : 2;
@@ -74,7 +75,10 @@ async function main(args: string[]): Promise<number> {
   const models = modelPaths.flatMap((path) => findParityModels(path));
   const columns: ParityColumn[] = [];
   for (const { device, isa } of modelPaths.length > 0 ? targetsOf(values.device, values.isa) : []) {
-    const backend = await openIfPresent({ device, isa }, values.isa === 'all' || values.device === 'all');
+    const backend = await openIfPresent(
+      { device, isa, library: values.library },
+      values.isa === 'all' || values.device === 'all',
+    );
     if (!backend) continue;
     try {
       for (const count of ranks) {
@@ -116,9 +120,12 @@ function targetsOf(device: string, isa: string): readonly Target[] {
 }
 
 /** A backend; null where all are wanted and this machine lacks one, which is said aloud. */
-async function openIfPresent({ device, isa }: Target, wantsAll: boolean) {
+async function openIfPresent(
+  { device, isa, library }: Target & { readonly library: string | undefined },
+  wantsAll: boolean,
+) {
   try {
-    return await openBackend(device, isa);
+    return await openBackend(device, isa, library);
   } catch (error) {
     if (!wantsAll || !CortexError.isInstance(error) || error.code !== 'backend_unavailable') throw error;
     console.error(error.message);

@@ -15,6 +15,7 @@ export * from './blocks/rope.js';
 export * from './builder.js';
 export * from './checkpoint-tensors.js';
 export * from './compile.js';
+export * from './decode-traffic.js';
 export * from './formats/index.js';
 export * from './graph-builder.js';
 export * from './memory-plan.js';

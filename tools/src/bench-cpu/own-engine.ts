@@ -1,5 +1,5 @@
-import { type BenchDriver, decodeTraffic, limitsFor, openBenchDriver } from '@helexa/cortex';
-import { createArchitectureRegistry } from '@helexa/graph';
+import { type BenchDriver, limitsFor, openBenchDriver } from '@helexa/cortex/bench';
+import { createArchitectureRegistry, decodeTraffic } from '@helexa/graph';
 import { type LoadedModel, loadModel } from '@helexa/neuron';
 import { architectures } from '../shared/architectures.js';
 import { openBackend } from '../shared/open-backend.js';

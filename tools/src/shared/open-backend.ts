@@ -4,12 +4,12 @@ import { type Backend, referenceBackend } from '@helexa/graph';
 const instructionSets = ['auto', 'amx', 'avx512', 'avx2', 'portable'] as const;
 type InstructionSet = (typeof instructionSets)[number];
 
-/** The backend that a command line names. Native kernels are imported only when they are asked for. */
-export async function openBackend(device: string, isa = 'auto'): Promise<Backend> {
+/** The backend that a command line names, for CUDA with a library of its own. Native kernels are imported only when they are asked for. */
+export async function openBackend(device: string, isa = 'auto', library?: string): Promise<Backend> {
   if (device === 'reference') return referenceBackend();
   if (device === 'cuda') {
     const { cudaBackend } = await import('@helexa/kernels-cuda');
-    return cudaBackend();
+    return cudaBackend(library === undefined ? {} : { library });
   }
   if (device !== 'cpu') {
     throw new CortexError('backend_unavailable', {

@@ -90,14 +90,17 @@ export interface StepTime {
 }
 
 /** Opens the slots of `batch` sequences on a loaded model; `now` counts nanoseconds. */
-export function openBenchDriver(model: LoadedModel, batch: number, now: () => bigint): BenchDriver {
-  const { device } = model;
+export function openBenchDriver(
+  { device }: Pick<LoadedModel, 'device'>,
+  batch: number,
+  now: () => bigint,
+): BenchDriver {
   const { limits } = device.layout;
   const writer = new StepWriter(device.layout, device.buffer);
   const next = tokenStream(limits.vocab);
   const slots = Array.from({ length: batch }, (_, slot) => slot);
   const tokens = (count: number) => Array.from({ length: count }, next);
-  const pagesPerSequence = Math.floor(limits.pages / batch);
+  const pagesPerSequence = Math.min(device.layout.pagesPerSlot, Math.floor(limits.pages / batch));
   for (const slot of slots) {
     writer.openSlot(slot, [], greedy, 0n);
     writer.writePages(

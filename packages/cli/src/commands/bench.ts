@@ -1,11 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { createArchitectureRegistry } from '@helexa/graph';
+import { createArchitectureRegistry, decodeTraffic, type Traffic } from '@helexa/graph';
 import { loadModel } from '@helexa/neuron/loading';
 import { Flags } from '@oclif/core';
 import { backendMakers, isaNames, openBackend } from '../backends.js';
 import { BaseCommand } from '../base-command.js';
 import { limitsFor, measure, type Rate } from '../bench/measure.js';
-import { decodeTraffic, type Traffic } from '../bench/traffic.js';
 import { findModel } from '../find-model.js';
 import { sharedFlags } from '../flags.js';
 import { bytesInWords } from '../table.js';

@@ -2,4 +2,4 @@ export * from './binding.js';
 export { renderOpcodesHeader } from './generate-opcodes.js';
 export { NativeBackend, type NativeBackendOptions } from './native-backend.js';
 export { type NativeErrorContext, toCortexError } from './native-error.js';
-export { weightFormats } from './native-spec.js';
+export { nativeSpec, weightFormats } from './native-spec.js';

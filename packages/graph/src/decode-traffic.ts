@@ -1,5 +1,7 @@
 import { rowBytes } from '@helexa/core';
-import { instructionWords, type KvFormat, type OpName, opcodes, type Program, word } from '@helexa/graph';
+import type { KvFormat } from './backend.js';
+import { type OpName, opcodes } from './opcodes.js';
+import { instructionWords, type Program, word } from './program.js';
 
 /** Bytes that one decode step must read from memory, whatever the kernels do. */
 export interface Traffic {

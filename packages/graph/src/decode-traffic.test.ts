@@ -1,6 +1,7 @@
-import { instructionWords, opcodes, type Program, word } from '@helexa/graph';
 import test from 'ava';
-import { decodeTraffic } from './traffic.js';
+import { decodeTraffic } from './decode-traffic.js';
+import { opcodes } from './opcodes.js';
+import { instructionWords, type Program, word } from './program.js';
 
 /** A program of bare instructions: opcode, weights, parameters; the rest stands absent. */
 function program(
