@@ -111,6 +111,7 @@ function nativePlan(
   words: (native: NonNullable<StagePlan['native']>) => readonly string[],
 ): ReturnType<Stage['plan']> {
   if (!native) return 'the native program is not here';
+  if (words(native).includes(native.cases) && !existsSync(native.cases)) return 'no recorded cases here';
   const [command, ...args] = words(native) as [string, ...string[]];
   return { command, args, explained: [1] };
 }
