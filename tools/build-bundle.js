@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { changedAt, root } from './prepare.js';
 
 const cli = join(root, 'packages/cli');
@@ -31,13 +31,55 @@ const installedPath = (file) => {
   return `__installed(${JSON.stringify(name)}, ${JSON.stringify(portable(relative(folder, file)))})`;
 };
 
+const barrels = new Map();
+
+/** Which file each name of a package's index comes from. */
+async function sourcesOf(index) {
+  const sources = new Map();
+  for (const [, names, target] of (await readFile(index, 'utf8')).matchAll(/export (\*|\{[^}]*\}) from '(\.[^']*)'/g)) {
+    const file = join(dirname(index), target);
+    const exported =
+      names === '*' ? Object.keys(await import(pathToFileURL(file).href)) : names.slice(1, -1).split(',');
+    for (const name of exported.map((each) => each.trim()).filter(Boolean))
+      if (!/ as /.test(name)) sources.set(name, file);
+  }
+  return sources;
+}
+
+/**
+ * A module that imports names of a package's index imports the files that hold them: the bundler puts all that an index
+ * reaches into whatever reads the index.
+ */
+async function importFromFiles(text) {
+  const parts = await Promise.all(
+    text.split(/(?<=^import \{[^}]*\} from '@helexa\/[^']*';)/m).map(async (part) => {
+      const found = /^import \{([^}]*)\} from '(@helexa\/[^']*)';$/m.exec(part);
+      if (!found) return part;
+      const [statement, names, specifier] = found;
+      const index = fileURLToPath(import.meta.resolve(specifier));
+      if (!barrels.has(index)) barrels.set(index, sourcesOf(index));
+      const sources = await barrels.get(index);
+      const lines = names
+        .split(',')
+        .map((each) => each.trim())
+        .filter(Boolean)
+        .map((name) => {
+          const file = sources.get(name.split(' ')[0]);
+          return `import { ${name} } from ${file ? JSON.stringify(portable(file)) : `'${specifier}'`};`;
+        });
+      return part.replace(statement, () => lines.join(' '));
+    }),
+  );
+  return parts.join('');
+}
+
 /** Files that look for others find them where they are installed. */
 const keepPlaces = {
   name: 'keep-places',
   setup(build) {
     build.onLoad({ filter: /[/\\](packages|examples)[/\\][^/\\]+[/\\]dist[/\\].*\.js$/ }, async ({ path }) => {
       const text = await readFile(path, 'utf8');
-      const contents = text
+      const contents = (await importFromFiles(text))
         .replaceAll('import.meta.url', `__url(${installedPath(path)}).href`)
         .replace(importWhenNeeded, (_, name) => `__import(${installedPath(path)}, ${JSON.stringify(name)})`);
       return contents === text ? null : { contents, loader: 'js' };
