@@ -494,7 +494,9 @@ interface Fields {
 
 /** What a neuron has told a gateway, or the gateway has made of it: what it has to know of the memory there. */
 interface Known {
-  readonly models: Map<string, number>;
+  models: Map<string, number>;
+  /** What the list of this moment took the place of: whoever has not read the new one is fenced by the epoch of this one. */
+  before: { readonly models: ReadonlyMap<string, number>; readonly atMs: number };
   /** Loads without an answer yet. */
   readonly running: Set<string>;
   /** Loads that ended without an answer, until a look that begins later, by the number of the message. */
@@ -535,7 +537,13 @@ export class MemoryNetwork extends Dispatcher {
     this.#known = new Map(
       [...neurons.keys()].map((name) => [
         name,
-        { models: new Map(), running: new Set(), unknown: new Map(), look: undefined },
+        {
+          models: new Map(),
+          before: { models: new Map(), atMs: -1 },
+          running: new Set(),
+          unknown: new Map(),
+          look: undefined,
+        },
       ]),
     );
   }
@@ -585,12 +593,20 @@ export class MemoryNetwork extends Dispatcher {
         known.look?.told?.delete(model);
       };
     }
-    const others = new Map([...known.models].filter(([id]) => id !== model));
-    for (const id of [...known.running, ...known.unknown.keys()]) if (id !== model) others.set(id, neuron.sizeOf(id));
-    const usedMb = [...others.values()].reduce((sum, mb) => sum + mb, neuron.sizeOf(model));
+    const beside = (models: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
+      const all = new Map(models);
+      for (const id of [...known.running, ...known.unknown.keys()]) all.set(id, neuron.sizeOf(id));
+      all.delete(model);
+      return all;
+    };
+    const fits = (others: ReadonlyMap<string, number>): boolean =>
+      [...others.values()].reduce((sum, mb) => sum + mb, neuron.sizeOf(model)) <= neuron.totalMb;
+    const others = beside(known.models);
+    const { before } = known;
+    const isRoom = fits(others) || (before.atMs === this.#clock.now() && fits(beside(before.models)));
     // A model that needs more here than elsewhere surprises everybody.
     const isKnown = ![...this.#neurons.values()].some(({ ownSizes }) => ownSizes.has(model));
-    if (usedMb > neuron.totalMb && isKnown) {
+    if (!isRoom && isKnown) {
       this.overcommits.push(`${model} on ${name} beside ${[...others.keys()].join(', ')} at ${this.#clock.now()}`);
     }
     known.running.add(model);
@@ -619,8 +635,8 @@ export class MemoryNetwork extends Dispatcher {
         look.told = new Map(told.map(({ id, vram_used_mb: mb }) => [id, mb]));
       }
       if (look.open.size > 0 || look.told === undefined) return;
-      known.models.clear();
-      for (const [id, mb] of look.told) known.models.set(id, mb);
+      known.before = { models: known.models, atMs: this.#clock.now() };
+      known.models = look.told;
       look.told = undefined;
       for (const [model, since] of known.unknown) if (since <= look.begun) known.unknown.delete(model);
     };
