@@ -236,9 +236,14 @@ Status Model::allocate_rank(Rank& rank) {
   const Limits& limits = spec.limits;
   const size_t max_m = static_cast<size_t>(std::max(limits.max_rows, limits.max_sampled));
   Layout weights;
-  std::vector<size_t> tensor_starts;
-  for (size_t i = 0; i < rank.spec.tensors.size(); ++i) {
-    tensor_starts.push_back(weights.take(tensor_bytes(rank.spec.tensors[i], rank.program.tensor_experts[i])));
+  const std::vector<bool> waits = tensors_that_wait(rank);
+  std::vector<size_t> tensor_starts(rank.spec.tensors.size());
+  // What the first step needs in memory lies together: between the matrices each norm would take a huge page of its own.
+  for (const bool waiting : {false, true}) {
+    for (size_t i = 0; i < tensor_starts.size(); ++i) {
+      if (waits[i] != waiting) continue;
+      tensor_starts[i] = weights.take(tensor_bytes(rank.spec.tensors[i], rank.program.tensor_experts[i]));
+    }
   }
   Layout cache;
   std::vector<size_t> layer_starts;
@@ -333,7 +338,6 @@ Status Model::allocate_rank(Rank& rank) {
   }
 
   rank.arena = reinterpret_cast<float*>(rank.activations.data());
-  const std::vector<bool> waits = tensors_that_wait(rank);
   for (size_t i = 0; i < tensor_starts.size(); ++i) {
     const TensorSpec& tensor = rank.spec.tensors[i];
     uint8_t* data = rank.weights.data() + tensor_starts[i];

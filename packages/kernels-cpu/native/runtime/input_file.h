@@ -28,6 +28,8 @@ class InputFile {
   std::string read(uint8_t* target, size_t bytes, int64_t offset) const;
 
  private:
+  bool seems_cached(int64_t offset, int64_t bytes) const;
+
   int descriptor_;
 };
 
